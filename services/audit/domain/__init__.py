@@ -1,0 +1,1 @@
+"""Pure rules of the trail: what an entry is, and what is committed to."""

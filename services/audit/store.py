@@ -1,0 +1,147 @@
+"""The trail in MongoDB: `entries` numbered 0, 1, 2 … without gaps, and what is known of erased and merged persons."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorDatabase
+from pymongo import ASCENDING, IndexModel, UpdateOne
+from pymongo.errors import BulkWriteError
+
+from services.audit.domain.entry import Document
+from services.audit.domain.search import Search
+from services.chassis.pipeline.errors import StoreUnavailable
+from services.chassis.pipeline.database import available
+
+DUPLICATE = 11000
+CHECKED = "checked"
+
+
+class TrailBroken(Exception):
+    """An index is missing in the trail: nothing may be added before somebody has looked at it."""
+
+
+class AnotherWrites(Exception):
+    """The index was taken: another process adds to the trail."""
+
+
+class TrailStore:
+    """The only place that knows the audit's collections."""
+
+    def __init__(self, database: AsyncIOMotorDatabase[Document]) -> None:
+        self._entries = database["entries"]
+        self._state = database["trail"]
+        self._tombstones = database["tombstones"]
+        self._aliases = database["aliases"]
+
+    async def prepare(self) -> None:
+        """Make the indexes, each for the query named; an entry pays for every one of them."""
+        async with available():
+            await self._entries.create_indexes(
+                [
+                    IndexModel([("eventId", ASCENDING)], unique=True),  # append(): no event twice
+                    IndexModel([("at", ASCENDING), ("_id", ASCENDING)]),  # search() by period
+                    IndexModel([("type", ASCENDING), ("at", ASCENDING), ("_id", ASCENDING)]),  # search() by type
+                    IndexModel([("about.case", ASCENDING)], sparse=True),  # search() by case
+                    IndexModel([("about.person", ASCENDING)], sparse=True),  # erase()
+                ]
+            )
+            await self._aliases.create_indexes([IndexModel([("into", ASCENDING)])])  # with_aliases()
+
+    async def next_index(self) -> int:
+        """Where the trail goes on. Raises TrailBroken where an index is missing since the last time this was asked."""
+        async with available():
+            last = await self._entries.find_one({}, {"_id": 1}, sort=[("_id", -1)])
+            state = await self._state.find_one({"_id": CHECKED})
+            start, end = (state["next"] if state else 0), (last["_id"] + 1 if last else 0)
+            there = await self._entries.count_documents({"_id": {"$gte": start, "$lt": end}})
+            if there != end - start:
+                raise TrailBroken(f"{there} entries stand where {end - start} should, from {start} to before {end}")
+            await self._state.update_one({"_id": CHECKED}, {"$set": {"next": end}}, upsert=True)
+        return int(end)
+
+    async def append(self, leaves: Sequence[Document]) -> int:
+        """Insert in order, and stop at an event that the trail has already. How many went in, by majority.
+
+        Raises: AnotherWrites where an index is taken; StoreUnavailable.
+        """
+        async with available():
+            try:
+                await self._entries.insert_many(leaves, ordered=True)
+            except BulkWriteError as error:
+                return _inserted_before(error.details)
+        return len(leaves)
+
+    async def known(self, event_ids: Collection[str]) -> set[str]:
+        """Which of these events the trail has, by majority."""
+        async with available():
+            found = self._entries.find({"eventId": {"$in": list(event_ids)}}, {"_id": 0, "eventId": 1})
+            return {entry["eventId"] async for entry in found}
+
+    async def erased(self) -> set[str]:
+        """All persons that were erased."""
+        async with available():
+            return {tombstone["_id"] async for tombstone in self._tombstones.find({}, {"_id": 1})}
+
+    async def alias(self, pairs: Collection[tuple[str, str]]) -> None:
+        """Remember which person is another one; again is harmless."""
+        async with available():
+            await self._aliases.bulk_write(
+                [UpdateOne({"_id": person}, {"$set": {"into": into}}, upsert=True) for person, into in pairs]
+            )
+
+    async def with_aliases(self, persons: Collection[str]) -> set[str]:
+        """These persons, and all that were merged into them."""
+        found, frontier = set(persons), set(persons)
+        async with available():
+            while frontier:
+                merged = self._aliases.find({"into": {"$in": list(frontier)}}, {"_id": 1})
+                frontier = {alias["_id"] async for alias in merged} - found
+                found |= frontier
+        return found
+
+    async def erase(self, persons: Collection[str], at: datetime) -> None:
+        """Take away all that leads from the trail to these persons; every leaf stays as it is. Again is harmless."""
+        async with available():
+            await self._tombstones.bulk_write(
+                [UpdateOne({"_id": person}, {"$setOnInsert": {"at": at}}, upsert=True) for person in persons]
+            )
+            await self._entries.update_many({"about.person": {"$in": list(persons)}}, {"$unset": {"about": ""}})
+
+    async def search(self, search: Search, page: int, per_page: int) -> tuple[list[Document], int]:
+        """One page (from 1) of what fits, in the order of time, and how many fit in all."""
+        query = _query(search)
+        async with available():
+            found = self._entries.find(query, {"about.nonce": 0}).sort([("at", ASCENDING), ("_id", ASCENDING)])
+            entries = await found.skip((page - 1) * per_page).limit(per_page).to_list(per_page)
+            if search.everything:
+                return entries, await self._entries.estimated_document_count()
+            return entries, await self._entries.count_documents(query)
+
+    async def entry(self, index: int) -> Document | None:
+        """The entry with this number."""
+        async with available():
+            return await self._entries.find_one({"_id": index}, {"about.nonce": 0})
+
+
+def _inserted_before(details: Any) -> int:
+    if details.get("writeConcernErrors"):
+        raise StoreUnavailable("write concern")
+    (failure,) = details["writeErrors"]
+    if failure["code"] != DUPLICATE:
+        raise StoreUnavailable(f"code {failure['code']}")
+    if "eventId" not in failure.get("keyPattern", {}):
+        raise AnotherWrites(f"index {failure.get('keyValue', {}).get('_id')} is taken")
+    return int(failure["index"])
+
+
+def _query(search: Search) -> Document:
+    period = {"$gte": search.since, "$lte": search.until}
+    query: Document = {
+        "at": {name: at for name, at in period.items() if at} or None,
+        "type": search.type,
+        "about.case": search.case,
+    }
+    return {name: wanted for name, wanted in query.items() if wanted}
