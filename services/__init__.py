@@ -1,0 +1,1 @@
+"""The services of the chain, and the chassis that they share."""

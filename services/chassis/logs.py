@@ -1,0 +1,107 @@
+"""The log: JSON lines on standard error, with an event name and fields. Values of exceptions stay out of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from traceback import extract_tb
+from types import TracebackType
+from typing import Any
+
+from opentelemetry import trace
+
+_FRAMES = 12
+_ROOT = "services"
+
+
+class Log:
+    """A logger of events. `event` is a fixed name in snake_case; fields hold no personal data."""
+
+    __slots__ = ("_logger",)
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+
+    def debug(self, event: str, /, **fields: Any) -> None:
+        """What helps a developer."""
+        self._write(logging.DEBUG, event, None, fields)
+
+    def info(self, event: str, /, **fields: Any) -> None:
+        """What happened, as it should."""
+        self._write(logging.INFO, event, None, fields)
+
+    def warning(self, event: str, /, *, error: BaseException | None = None, **fields: Any) -> None:
+        """What somebody may have to look at; `error` is written as its type and where it was raised."""
+        self._write(logging.WARNING, event, error, fields)
+
+    def error(self, event: str, /, *, error: BaseException | None = None, **fields: Any) -> None:
+        """What somebody has to look at; `error` is written as its type and where it was raised."""
+        self._write(logging.ERROR, event, error, fields)
+
+    def _write(self, level: int, event: str, error: BaseException | None, fields: dict[str, Any]) -> None:
+        if self._logger.isEnabledFor(level):
+            self._logger.log(level, event, exc_info=error, extra={"fields": fields})
+
+
+class _JsonLines(logging.Formatter):
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+            "level": record.levelname.lower(),
+            "event": str(record.msg),
+            "service": self._service,
+            "logger": record.name,
+        }
+        context = trace.get_current_span().get_span_context()
+        if context.is_valid:
+            line["trace_id"] = f"{context.trace_id:032x}"
+        fields = getattr(record, "fields", None)
+        if fields is None:
+            # A library's line: its template alone, since its arguments may hold anything.
+            line["event"], line["template"] = "library_message", str(record.msg)
+        elif fields:
+            line["fields"] = fields
+        if record.exc_info and record.exc_info[0] is not None:
+            line["exception"] = describe(record.exc_info[1], record.exc_info[2])
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def describe(error: BaseException | None, traceback: TracebackType | None = None) -> dict[str, Any]:
+    """Type of an exception and of its causes, and where it was raised; never its message, which may hold a value."""
+    types: list[str] = []
+    each = error
+    while each is not None and len(types) < _FRAMES:
+        types.append(f"{type(each).__module__}.{type(each).__qualname__}".removeprefix("builtins."))
+        each = each.__cause__ or each.__context__
+    frames = extract_tb(traceback or (error.__traceback__ if error else None))[-_FRAMES:]
+    return {"types": types, "frames": [f"{_short(f.filename)}:{f.lineno} {f.name}" for f in frames]}
+
+
+def _short(filename: str) -> str:
+    _, library, rest = filename.rpartition("/site-packages/")
+    if library:
+        return rest
+    _, own, rest = filename.rpartition(f"/{_ROOT}/")
+    return f"{_ROOT}/{rest}" if own else filename.rsplit("/", 1)[-1]
+
+
+def configure(service: str, level: str) -> None:
+    """Send the log of the whole process to standard error as JSON lines; libraries from warnings on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines(service))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger(_ROOT).setLevel(level.upper())
+    logging.captureWarnings(True)
+
+
+def get_logger(name: str) -> Log:
+    """The logger of a module: `get_logger(__name__)`."""
+    return Log(logging.getLogger(name))
