@@ -1,0 +1,217 @@
+"""An aggregate in the middle of a batch: what each step does to it, in memory."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from hulpketen_contracts import Envelope, Position, encode
+
+from services.chassis.pipeline.errors import Erased, KeyReused
+from services.chassis.pipeline.model import (
+    NAMESPACE,
+    Context,
+    Decide,
+    Decision,
+    Emit,
+    IdempotencyKey,
+    Record,
+    outbox_entry,
+)
+from services.chassis.pipeline.ports import Document
+
+
+class KeyMemory(NamedTuple):
+    """How many idempotency keys an aggregate remembers, and how long."""
+
+    count: int = 50
+    time: timedelta = timedelta(hours=24)
+
+
+@dataclass(slots=True)
+class Step:
+    """One thing to do to an aggregate: an event that arrived, or a command."""
+
+    cause: str
+    decide: Decide
+    traceparent: str | None = None
+    # An event:
+    position: Position | None = None
+    reference: bool = False
+    record: Record | None = None
+    was_parked: bool = False
+    # A command:
+    key: IdempotencyKey | None = None
+    # What came of it:
+    result: Any = None
+    error: Exception | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the steps of one aggregate led to."""
+
+    document: Document
+    expected: int
+    changed: bool = False
+    park: list[Step] = field(default_factory=list)
+    unpark: list[Position] = field(default_factory=list)
+    failed: list[Step] = field(default_factory=list)
+
+
+class Draft:
+    """Applies steps to a copy of an aggregate's document. Pure: it reads no clock and touches no database."""
+
+    def __init__(self, aggregate: str, stored: Document | None, now: datetime, source: str, memory: KeyMemory) -> None:
+        base = stored or {"_id": aggregate, "v": 0, "epoch": 1, "seq": 0, "state": None, "in": {}, "outbox": []}
+        self._doc: Document = base | {"in": dict(base["in"]), "outbox": list(base["outbox"])}
+        self._now = now
+        self._source = source
+        self._memory = memory
+        self._gap: dict[str, datetime] = dict(base.get("gap", {}))
+        self.outcome = Outcome(self._doc, expected=base["v"])
+
+    def run(
+        self, steps: Sequence[Step], parked: Mapping[str, Mapping[Position, Step]], skipped: frozenset[Position]
+    ) -> Outcome:
+        """Take the steps in order; a record whose turn comes by that is taken out of `parked` right after."""
+        for step in steps:
+            if step.position is None:
+                self._command(step)
+            else:
+                self._event(step, step.position, skipped)
+                if step.position.stream in self._gap:
+                    self._let_through(step.position.stream, parked.get(step.position.stream, {}), skipped)
+        return self._finish()
+
+    def _command(self, step: Step) -> None:
+        if "erased" in self._doc:
+            step.error = Erased()
+            return
+        if step.key and (found := self._answered(step.key)):
+            step.error, step.result = (
+                (None, found["answer"]) if found["digest"] == step.key.digest else (KeyReused(), None)
+            )
+            return
+        decision = self._decide(step)
+        if decision is None:
+            return
+        step.result = decision.answer
+        if step.key:
+            self._remember(step.key, decision.answer)
+        self._accept(step, decision)
+
+    def _event(self, step: Step, position: Position, skipped: frozenset[Position]) -> None:
+        if "erased" in self._doc:
+            self.outcome.unpark.append(position)
+            return
+        mark = self._pass_over(position.stream, skipped)
+        at = (position.epoch, position.seq)
+        if at <= mark:
+            if step.was_parked:
+                self.outcome.unpark.append(position)
+        elif step.reference or at == (mark[0], mark[1] + 1) or (position.epoch > mark[0] and position.seq == 1):
+            self._apply(step, position)
+        else:
+            self._gap.setdefault(position.stream, self._now)
+            self._changed_if(not step.was_parked)
+            self.outcome.park.append(step)
+
+    def _apply(self, step: Step, position: Position) -> None:
+        decision = self._decide(step)
+        if step.was_parked:
+            self.outcome.unpark.append(position)
+        if step.error is not None:
+            self.outcome.failed.append(step)
+            return
+        self._doc["in"][position.stream] = [position.epoch, position.seq]
+        self._changed_if(True)
+        if decision is not None:
+            self._accept(step, decision)
+
+    def _pass_over(self, stream: str, skipped: frozenset[Position]) -> tuple[int, int]:
+        """The watermark of a stream, moved on over what operations skipped."""
+        epoch, seq = self._doc["in"].get(stream, (0, 0))
+        while skipped and (
+            Position(stream, epoch, seq + 1) in skipped or (seq == 0 and Position(stream, 1, 1) in skipped)
+        ):
+            epoch, seq = max(epoch, 1), seq + 1
+            self._doc["in"][stream] = [epoch, seq]
+            self._changed_if(True)
+        return epoch, seq
+
+    def _let_through(self, stream: str, parked: Mapping[Position, Step], skipped: frozenset[Position]) -> None:
+        for position in sorted(parked):
+            before = len(self.outcome.park)
+            self._event(parked[position], position, skipped)
+            if len(self.outcome.park) > before:
+                self.outcome.park.pop()
+                return
+            if parked[position].error is not None:
+                return
+        if not any(step.position and step.position.stream == stream for step in self.outcome.park):
+            self._gap.pop(stream, None)
+
+    def _decide(self, step: Step) -> Decision | None:
+        try:
+            return step.decide(self._doc["state"], Context(self._now, step.cause))
+        except Exception as error:  # isolated to this step: the others go on
+            step.error = error
+            return None
+
+    def _accept(self, step: Step, decision: Decision) -> None:
+        self._changed_if(True)
+        for ordinal, emit in enumerate(decision.events):
+            self._emit(step, emit, ordinal)
+        if decision.erase:
+            self._doc["erased"] = self._now
+            self._doc.pop("keys", None)
+        self._doc["state"] = None if decision.erase else decision.state
+
+    def _emit(self, step: Step, emit: Emit, ordinal: int) -> None:
+        event = emit.event
+        doc = self._doc
+        doc["seq"] += 1
+        target = emit.topic or doc["_id"]
+        envelope = Envelope(
+            id=str(uuid.uuid5(NAMESPACE, f"{step.cause}|{event.TYPE}|{target}|{ordinal}")),
+            source=self._source,
+            type=event.TYPE,
+            time=self._now,
+            subject=emit.subject,
+            stream=doc["_id"],
+            streamepoch=doc["epoch"],
+            streamseq=doc["seq"],
+            dataref=emit.dataref,
+            traceparent=step.traceparent,
+        )
+        message = encode(event, envelope, topic=emit.topic)
+        doc["outbox"].append(outbox_entry(doc["seq"], envelope.id, message))
+
+    def _answered(self, key: IdempotencyKey) -> dict[str, Any] | None:
+        name = f"{key.organisation}/{key.key}"
+        held = self._doc.get("keys", ())
+        return next((k for k in held if k["k"] == name and k["at"] > self._now - self._memory.time), None)
+
+    def _remember(self, key: IdempotencyKey, answer: Any) -> None:
+        entry = {"k": f"{key.organisation}/{key.key}", "digest": key.digest, "answer": answer, "at": self._now}
+        self._doc["keys"] = [*self._doc.get("keys", ()), entry][-self._memory.count :]
+
+    def _changed_if(self, condition: bool) -> None:
+        self.outcome.changed = self.outcome.changed or condition
+
+    def _finish(self) -> Outcome:
+        doc = self._doc
+        if self._gap != doc.get("gap", {}):
+            self.outcome.changed = True
+        doc.pop("gap", None)
+        if self._gap:
+            doc["gap"] = self._gap
+        if self.outcome.changed:
+            doc["v"] += 1
+            if doc["outbox"]:
+                doc["due"] = self._now
+        return self.outcome

@@ -1,0 +1,94 @@
+"""Numbered feeds in MongoDB: one collection, `_id` is reader and number, each event once for a reader."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import MaxKey, MinKey
+from pymongo import ASCENDING, IndexModel
+from pymongo.errors import BulkWriteError
+
+from services.chassis.pipeline.database import Database, available
+from services.chassis.pipeline.errors import StoreUnavailable
+from services.chassis.pipeline.model import Outgoing
+from services.chassis.pipeline.mongo import DUPLICATE
+from services.chassis.pipeline.ports import Line
+
+
+class MongoFeeds:
+    """The FeedStore port. A line: {_id: {org, n}, event, at, topic, key, headers, value}."""
+
+    def __init__(self, database: Database) -> None:
+        self.collection = database["feed"]
+
+    async def prepare(self) -> None:
+        """Make the indexes: each event once for a reader."""
+        async with available():
+            await self.collection.create_indexes(
+                [IndexModel([("_id.org", ASCENDING), ("event", ASCENDING)], unique=True)]
+            )
+
+    async def last(self, reader: str) -> int:
+        async with available():
+            found = await self.collection.find_one(_between(reader, MinKey(), MaxKey()), {"_id": 1}, sort=[("_id", -1)])
+        return int(found["_id"]["n"]) if found else 0
+
+    async def first(self, reader: str) -> int:
+        """The lowest number that is still held; 0 where the feed is empty."""
+        async with available():
+            found = await self.collection.find_one(_between(reader, MinKey(), MaxKey()), {"_id": 1}, sort=[("_id", 1)])
+        return int(found["_id"]["n"]) if found else 0
+
+    async def append(self, reader: str, first: int, lines: Sequence[Line]) -> int:
+        now = datetime.now(UTC)
+        documents = [_document(reader, first + i, line, now) for i, line in enumerate(lines)]
+        async with available():
+            try:
+                await self.collection.insert_many(documents, ordered=True)
+            except BulkWriteError as error:
+                failures = error.details["writeErrors"]
+                if not failures or error.details.get("writeConcernErrors"):
+                    raise StoreUnavailable("write concern") from error
+                if failures[0]["code"] != DUPLICATE:
+                    raise
+                return int(failures[0]["index"])
+        return len(lines)
+
+    async def known(self, reader: str, event_ids: Collection[str]) -> set[str]:
+        query = {"_id.org": reader, "event": {"$in": list(event_ids)}}
+        async with available():
+            found = await self.collection.find(query, {"event": 1, "_id": 0}).to_list(None)
+        return {document["event"] for document in found}
+
+    async def after(self, reader: str, n: int, limit: int) -> list[tuple[int, Outgoing]]:
+        """Lines after number n, in order, at most `limit`."""
+        async with available():
+            found = (
+                await self.collection.find(_between(reader, n + 1, MaxKey())).sort("_id", 1).limit(limit).to_list(None)
+            )
+        return [numbered(document) for document in found]
+
+
+def numbered(document: Mapping[str, Any]) -> tuple[int, Outgoing]:
+    """The number and the record of a line as it stands in the collection."""
+    record = Outgoing(document["topic"], document["key"], document["headers"], document["value"])
+    return int(document["_id"]["n"]), record
+
+
+def _document(reader: str, n: int, line: Line, now: datetime) -> dict[str, Any]:
+    record = line.record
+    return {
+        "_id": {"org": reader, "n": n},
+        "event": line.event_id,
+        "at": now,
+        "topic": record.topic,
+        "key": record.key,
+        "headers": record.headers,
+        "value": record.value,
+    }
+
+
+def _between(reader: str, low: Any, high: Any) -> dict[str, Any]:
+    return {"_id": {"$gte": {"org": reader, "n": low}, "$lte": {"org": reader, "n": high}}}

@@ -1,0 +1,312 @@
+"""The runtime of a service: its database, its broker, its consumer, and the work that goes on beside requests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiokafka.errors import KafkaError
+from hulpketen_contracts import CATALOGUE, TOPICS
+
+from services.chassis import metrics
+from services.chassis.keys import KeyProvider, open_provider
+from services.chassis.logs import get_logger
+from services.chassis.pipeline.consumer import Consumer
+from services.chassis.pipeline.coordination import MongoIncarnation, MongoLeases
+from services.chassis.pipeline.database import Database, connect
+from services.chassis.pipeline.dead_letters import DeadLetters
+from services.chassis.pipeline.draft import KeyMemory
+from services.chassis.pipeline.engine import Engine
+from services.chassis.pipeline.errors import StoreUnavailable
+from services.chassis.pipeline.housekeeping import Housekeeper
+from services.chassis.pipeline.incarnation import Incarnation
+from services.chassis.pipeline.kafka import KafkaAdmin, KafkaProducer, KafkaSubscriber
+from services.chassis.pipeline.leases import Lease
+from services.chassis.pipeline.model import Handlers, Record
+from services.chassis.pipeline.mongo import MongoStore
+from services.chassis.pipeline.operations import Operations
+from services.chassis.pipeline.ports import Publisher
+from services.chassis.pipeline.processing_log import COLLECTION, LogStore, ProcessingLog
+from services.chassis.pipeline.publisher import KafkaPublisher
+from services.chassis.pipeline.relay import Relay, Republisher
+from services.chassis.settings import ChassisSettings
+from services.chassis.telemetry import current_traceparent, start_record_span
+
+log = get_logger(__name__)
+RELAY_EVERY_S = 0.5
+HOUSEKEEPING_EVERY_S = 10.0
+Hook = Callable[[], Awaitable[None]]
+BatchHandler = Callable[[Sequence[Record]], Awaitable[object]]
+
+
+def now() -> datetime:
+    """The time, in UTC, to the millisecond: what the database and the events can hold."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+class Service:
+    """Everything that lives as long as the process.
+
+    Construct it in the composition root (inside a running event loop it connects on `start`); `engine`, `store`,
+    `database`, `keys`, `processing_log`, `producer` and `leases` are there for the service's own modules.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: ChassisSettings,
+        *,
+        handlers: Handlers | None = None,
+        topics: Sequence[str] = (),
+        batch_handler: BatchHandler | None = None,
+        single_writer: bool = False,
+        publisher: Callable[[Service], Publisher] | None = None,
+    ) -> None:
+        """`batch_handler` takes the raw records instead of `handlers`. With `single_writer` only the holder of the
+        lease `writer` consumes. `publisher` makes the way out of the outboxes where that is not Kafka."""
+        self.name = name
+        self.settings = settings
+        self.holder = f"{socket.gethostname()}-{os.getpid()}"
+        self.client = connect(settings.mongo)
+        self.database: Database = self.client[settings.mongo.database]
+        self.keys: KeyProvider = open_provider(settings.keys)
+        self.source = f"urn:nld:oin:{settings.service.oin}:systeem:hulpketen-{name}"
+        self.producer = KafkaProducer(settings.kafka)
+        self.admin = KafkaAdmin(settings.kafka)
+        self.leases = MongoLeases(self.database)
+        self.incarnation = Incarnation(MongoIncarnation(self.database), self.admin.cluster_id)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
+        self._prepare: list[Hook] = []
+        self._every: list[tuple[str, float, Hook]] = []
+        self._on_stop: list[Hook] = []
+        self._health = {"database": False, "broker": False}
+        self.letters = DeadLetters(self.database, self.keys)
+        references = {event.TOPIC for event in CATALOGUE.values() if event.REFERENCE}
+        self.store = MongoStore(self.database, self.letters, reference_topics=references)
+        self._log_store = LogStore(self.database, self.letters, collection=COLLECTION)
+        self.kafka_publisher = KafkaPublisher(self.store, self.producer, self.incarnation.known)
+        self.publisher = publisher(self) if publisher else self.kafka_publisher
+        self.engine = Engine(
+            self.store,
+            self.publisher,
+            group=name,
+            source=self.source,
+            clock=now,
+            incarnation=self.incarnation.known,
+            spawn=self.spawn,
+            traceparent=current_traceparent,
+            key_memory=KeyMemory(
+                settings.pipeline.idempotency_keys, timedelta(hours=settings.pipeline.idempotency_hours)
+            ),
+        )
+        log_publisher = KafkaPublisher(self._log_store, self.producer, self.incarnation.known)
+        self.processing_log = ProcessingLog(
+            self.database, log_publisher, service=name, source=self.source, clock=now, spawn=self.spawn
+        )
+        self.consumer = Consumer(
+            self.engine,
+            self.store,
+            handlers or {},
+            group=name,
+            incarnation=self.incarnation.known,
+            start_span=lambda envelope, topic: start_record_span(
+                envelope.traceparent, topic, envelope.id, envelope.type, envelope.subject, name
+            ),
+        )
+        self.operations = Operations(name, self.store, self.letters, self.consumer.handle, self.consumer.let_through)
+        self.subscriber: KafkaSubscriber | None = None
+        if topics:
+            handle = batch_handler or self.consumer.handle
+            batch = settings.pipeline.batch_size
+            self.subscriber = KafkaSubscriber(settings.kafka, name, topics, _measured(name, handle), batch)
+        self._subscribed = False
+        self._topics_made = False
+        ttl = timedelta(seconds=settings.pipeline.lease_s)
+        self.relay_lease = self.lease("relay", ttl)
+        self.writer_lease = self.lease("writer", ttl) if single_writer else None
+        after = timedelta(seconds=settings.pipeline.relay_after_s)
+        self._relays = (
+            Relay(self.store, self.publisher, clock=now, after=after),
+            Relay(self._log_store, log_publisher, clock=now, after=after),
+        )
+        self._republisher = Republisher(self.store, self.producer, self.incarnation.known)
+        self._housekeeper = Housekeeper(
+            self.store,
+            self.admin.committed,
+            incarnation=self.incarnation.known,
+            clock=now,
+            keep_for=timedelta(hours=settings.pipeline.kept_hours),
+        )
+
+    # What a service adds in its composition root
+
+    def lease(self, name: str, ttl: timedelta | None = None) -> Lease:
+        """A lease of this service, for work that one process at a time does."""
+        ttl = ttl or timedelta(seconds=self.settings.pipeline.lease_s)
+        return Lease(self.leases, name, self.holder, clock=now, ttl=ttl)
+
+    def before_start(self, hook: Hook) -> None:
+        """Run this once the database answers, before anything is consumed: indexes, snapshots."""
+        self._prepare.append(hook)
+
+    def every(self, name: str, seconds: float, work: Hook) -> None:
+        """Run this again and again; an error is logged and it goes on."""
+        self._every.append((name, seconds, work))
+
+    def on_stop(self, hook: Hook) -> None:
+        """Run this at the stop, first of all."""
+        self._on_stop.append(hook)
+
+    async def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let this go on beside the request; what it leaves undone the relay does."""
+        task = asyncio.create_task(_quietly("publish", work))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    # Life
+
+    async def start(self) -> None:
+        """Return at once; readiness turns green when database, broker and consumer are there."""
+        self._task(self._run())
+
+    async def stop(self) -> None:
+        """Stop consuming, let what is under way finish within bounds, and disconnect."""
+        for hook in self._on_stop:
+            await hook()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._subscribed and self.subscriber:
+            await self.subscriber.stop()
+        if self._background:
+            await asyncio.wait(self._background, timeout=self.settings.http.shutdown_s)
+        with suppress(StoreUnavailable):
+            for lease in filter(None, (self.relay_lease, self.writer_lease)):
+                await lease.release()
+        await self.producer.stop()
+        await self.admin.close()
+        self.client.close()
+
+    def checks(self) -> dict[str, bool]:
+        """What readiness looks at: the database, the broker, and whether the consume loop goes on."""
+        checks = dict(self._health)
+        if self.subscriber:
+            standby = self.writer_lease is not None and self.writer_lease.fence is None
+            checks["consumer"] = standby or (self._subscribed and self.subscriber.assigned)
+        return checks
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self) -> None:
+        for hook in (self.store.prepare, self._log_store.prepare, self.letters.prepare, *self._prepare):
+            await self._until_done(hook)
+        self._health["database"] = True
+        self._task(self._forever("broker", self.settings.kafka.incarnation_check_s, self._watch_broker))
+        self._task(self._forever("relay", RELAY_EVERY_S, self._relay))
+        self._task(self._forever("housekeeping", HOUSEKEEPING_EVERY_S, self._keep_house))
+        for name, seconds, work in self._every:
+            self._task(self._forever(name, seconds, work))
+
+    async def _until_done(self, hook: Hook) -> None:
+        while True:
+            try:
+                return await hook()
+            except StoreUnavailable as error:
+                log.warning("database_away", error=error)
+                await asyncio.sleep(1)
+
+    async def _forever(self, name: str, seconds: float, work: Hook) -> None:
+        while True:
+            await _quietly(name, work())
+            await asyncio.sleep(seconds)
+
+    async def _watch_broker(self) -> None:
+        """Follow which broker this is; after a change (the first time, too) make the topics and subscribe afresh."""
+        try:
+            if await asyncio.wait_for(self.incarnation.check(), timeout=5):
+                log.info("broker_incarnation", cluster=self.incarnation.known())
+                self._topics_made = False
+                await self._unsubscribe()
+            if not self._topics_made:
+                await self.admin.make_topics(name for name in TOPICS if "{" not in name)
+                self._topics_made = True
+            if not self.producer.connected:
+                await self.producer.start()
+            await self._follow()
+        except (KafkaError, OSError, TimeoutError) as error:
+            if self._health["broker"]:
+                log.warning("broker_away", error=error)
+            self._health["broker"] = False
+        else:
+            self._health["broker"] = True
+
+    async def _follow(self) -> None:
+        """Subscribe, where this process is to consume; stop, where another holds the writer's lease."""
+        if self.subscriber is None:
+            return
+        mine = self.writer_lease is None or await self.writer_lease.held()
+        if mine and not self._subscribed:
+            await self.subscriber.start()
+            self._subscribed = True
+        elif not mine:
+            await self._unsubscribe()
+
+    async def _unsubscribe(self) -> None:
+        if self._subscribed and self.subscriber:
+            self._subscribed = False
+            await self.subscriber.stop()
+
+    async def _relay(self) -> None:
+        try:
+            waiting = await self.store.waiting()
+        except StoreUnavailable:
+            self._health["database"] = False
+            raise
+        self._health["database"] = True
+        metrics.outbox_waiting.set(waiting)
+        self.engine.outbox_full = waiting >= self.settings.pipeline.outbox_limit
+        if self.incarnation.known() and self._health["broker"] and await self.relay_lease.held():
+            for work in (*self._relays, self._republisher):
+                while await work.run_once() and await self.relay_lease.held():
+                    pass
+
+    async def _keep_house(self) -> None:
+        if not self._health["broker"] or not await self.relay_lease.held():
+            return
+        await self.letters.destroy_keys(timedelta(days=self.settings.pipeline.dead_letter_days))
+        while await self._housekeeper.run_once():
+            pass
+        gap = now() - timedelta(seconds=self.settings.pipeline.gap_alarm_s)
+        parked = await self.store.parked_since(self.name, gap)
+        metrics.parked_too_long.set(len(parked))
+        for waiting in parked[:20]:
+            log.error("gap_open", stream=waiting["stream"], seq=waiting["seq"])
+
+
+def _measured(name: str, handle: BatchHandler) -> BatchHandler:
+    async def measured(records: Sequence[Record]) -> None:
+        with metrics.batch_seconds.time():
+            await handle(records)
+        metrics.records_consumed.inc(len(records))
+
+    return measured
+
+
+async def _quietly(name: str, work: Awaitable[None]) -> None:
+    """An error is written to the log and does not end the loop that it comes from."""
+    try:
+        await work
+    except (StoreUnavailable, KafkaError, OSError) as error:
+        log.warning("work_waits", work=name, error=error)
+    except Exception as error:
+        log.error("work_failed", work=name, error=error)
