@@ -1,0 +1,1 @@
+"""How the chain is put on machines."""

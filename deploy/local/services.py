@@ -1,0 +1,80 @@
+"""The four services as programs of the stack, with their settings."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+import httpx
+
+from deploy.local.folder import DataFolder
+from deploy.local.infrastructure import mongo_uri
+from deploy.local.ports import HOST
+from deploy.local.process import Program
+
+BOARD_CLIENT = "hulpketen-board"
+
+# Tansu joins a group in half the session timeout, and has no idempotent producer.
+_BROKER = {
+    "KAFKA_SESSION_TIMEOUT_MS": "1000",
+    "KAFKA_HEARTBEAT_INTERVAL_MS": "200",
+    "KAFKA_IDEMPOTENT": "false",
+    "KAFKA_INCARNATION_CHECK_S": "1",
+}
+# Every trace is kept, for `hulpketen trace`. glibc's arenas for each thread would only cost memory.
+_DEFAULTS = {"TELEMETRY_SAMPLE_RATIO": "1", "MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}
+
+
+def url(port: int) -> str:
+    """Address of what listens on that port."""
+    return f"http://{HOST}:{port}"
+
+
+def service(name: str, folder: DataFolder, ports: Mapping[str, int], overrides: Mapping[str, str]) -> Program:
+    """A service; `overrides` are variables of its environment that come before all others."""
+
+    async def ready() -> bool:
+        return await _is_ready(url(ports[name]))
+
+    environment = {**_DEFAULTS, **os.environ, **_BROKER, **_settings(name, folder, ports), **overrides}
+    command = [sys.executable, "-m", f"services.{name}"]
+    return Program(name, lambda: command, folder.logs / f"{name}.log", ready, environment)
+
+
+def _settings(name: str, folder: DataFolder, ports: Mapping[str, int]) -> dict[str, str]:
+    issuer = url(ports["issuer"])
+    common = {
+        "HTTP_HOST": HOST,
+        "HTTP_PORT": str(ports[name]),
+        "KAFKA_BOOTSTRAP": f"{HOST}:{ports['broker']}",
+        "MONGO_URI": mongo_uri(ports["database"]),
+        "MONGO_DATABASE": f"hulpketen_{name}",
+        "AUTH_ISSUER": issuer,
+        "AUTH_AUDIENCE": name,
+        "TELEMETRY_EXPORTER": "file",
+        "TELEMETRY_DIRECTORY": str(folder.traces),
+        "KEYS_PROVIDER": "file",
+        "KEYS_FILE": str(folder.keys / f"{name}.json"),
+    }
+    own = {
+        "intake": {"INTAKE_MESSAGES_URL": f"{issuer}/mailbox"},
+        "notifications": {
+            "NOTIFICATIONS_MATCHING_URL": url(ports["matching"]),
+            "NOTIFICATIONS_INTAKE_URL": url(ports["intake"]),
+            "NOTIFICATIONS_PUBLIC_URL": url(ports["notifications"]),
+            "NOTIFICATIONS_CLIENT_ID": BOARD_CLIENT,
+            "NOTIFICATIONS_CLIENT_SECRET": folder.secret(BOARD_CLIENT),
+        },
+    }
+    return common | own.get(name, {})
+
+
+async def _is_ready(address: str) -> bool:
+    try:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return (await client.get(f"{address}/readyz", timeout=2)).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+

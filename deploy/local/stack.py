@@ -1,0 +1,148 @@
+"""The whole chain on this machine: `async with LocalStack(folder) as stack`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from deploy.local import binaries, infrastructure, ports, services
+from deploy.local.errors import PortTaken
+from deploy.local.folder import DataFolder
+from deploy.local.leash import Leash
+from deploy.local.process import Process, Program
+
+BROKER_LIMIT_MB = 200.0
+_READY_S = 60.0
+_WATCH_EVERY_S = 5.0
+# After kill -9 of a supervisor its processes need a moment to die.
+_PORT_TRIES, _PORT_WAIT_S = 10, 0.2
+
+
+class LocalStack:
+    """Starts, watches and stops the processes. While it runs, `stack.json` in the folder says where all is.
+
+    Use it in the main thread, or in one that lives as long as the stack: the kernel ties the processes to it.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        port_base: int | None = None,
+        sample: bool = False,
+        run: Collection[str] = ports.SERVICES,
+        env: Mapping[str, Mapping[str, str]] | None = None,
+        broker_limit_mb: float = BROKER_LIMIT_MB,
+        on_change: Callable[[str, str], None] = lambda name, what: None,
+    ) -> None:
+        """`port_base` None: free ports. `run`: which services. `env`: variables by service, before all others."""
+        self.folder = DataFolder(data)
+        self.ports = ports.from_base(port_base if port_base is not None else ports.free_base())
+        self._sample = sample
+        self._run = run
+        self._env = env or {}
+        self._broker_limit_mb = broker_limit_mb
+        self._on_change = on_change
+        self._processes: dict[str, Process] = {}
+        self._described = False
+        self._cleanup = contextlib.AsyncExitStack()
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where everything is: a URL for the issuer and each service, `kafka` host:port, `mongo` a connection string."""
+        pages = {name: services.url(self.ports[name]) for name in ("issuer", *ports.SERVICES)}
+        kafka = f"{ports.HOST}:{self.ports['broker']}"
+        return pages | {"kafka": kafka, "mongo": infrastructure.mongo_uri(self.ports["database"])}
+
+    def process(self, name: str) -> Process:
+        """One of the processes: "broker", "database", or a service."""
+        return self._processes[name]
+
+    def kill(self, name: str) -> None:
+        """kill -9 one process; it is started again by itself."""
+        self._processes[name].kill()
+
+    async def wait_ready(self, names: Sequence[str] = (), within_s: float = _READY_S) -> None:
+        """Until these processes (all, if none is named) do their work. Raises: StackError."""
+        await asyncio.gather(*(self._processes[name].wait_ready(within_s) for name in names or self._processes))
+
+    def rss_mb(self) -> dict[str, float]:
+        """Resident memory of each process, in MB."""
+        return {name: process.rss_mb() for name, process in self._processes.items()}
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._cleanup.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None
+    ) -> None:
+        # A second Ctrl-C must not leave anything behind.
+        await asyncio.shield(asyncio.ensure_future(self._cleanup.aclose()))
+
+    async def _start(self) -> None:
+        self._cleanup.enter_context(self.folder)
+        await self._ports_free()
+        await asyncio.to_thread(binaries.check_mongod)
+        leash = Leash()
+        self._cleanup.callback(leash.close)
+        for make in (infrastructure.database, infrastructure.broker):
+            program = make(self.folder, self.ports[make.__name__])
+            self._cleanup.push_async_callback(self._begin(program, leash).stop)
+        await self.wait_ready()
+        started = [
+            self._begin(services.service(name, self.folder, self.ports, self._env.get(name, {})), leash)
+            for name in self._run
+        ]
+        self._cleanup.push_async_callback(_stop_together, started)
+        self._describe()
+        await self.wait_ready()
+        watch = asyncio.create_task(self._watch(), name="watch the stack")
+        self._cleanup.callback(watch.cancel)
+
+    def _begin(self, program: Program, leash: Leash) -> Process:
+        process = Process(program, leash, self._changed)
+        self._processes[program.name] = process
+        process.start()
+        return process
+
+    def _changed(self, name: str, what: str) -> None:
+        self._on_change(name, what)
+        if self._described:
+            self._describe()
+
+    def _describe(self) -> None:
+        self._described = True
+        pids = {"supervisor": os.getpid()} | {name: process.pid for name, process in self._processes.items()}
+        self.folder.describe(self.addresses | {"pids": pids, "data": str(self.folder.path)})
+
+    async def _watch(self) -> None:
+        """The embedded broker gives no memory back: at its limit it begins anew, and the services publish again."""
+        while True:
+            await asyncio.sleep(_WATCH_EVERY_S)
+            for process in self._processes.values():
+                process.rotate_log()
+            broker = self._processes["broker"]
+            if broker.rss_mb() > self._broker_limit_mb:
+                self._on_change("broker", f"holds more than {self._broker_limit_mb:.0f} MB: begins anew")
+                broker.roll()
+
+    async def _ports_free(self) -> None:
+        for _ in range(_PORT_TRIES):
+            with contextlib.suppress(PortTaken):
+                return ports.check_free(self.ports)
+            await asyncio.sleep(_PORT_WAIT_S)
+        ports.check_free(self.ports)
+
+
+async def _stop_together(processes: Sequence[Process]) -> None:
+    await asyncio.gather(*(process.stop() for process in processes))

@@ -1,0 +1,34 @@
+"""The embedded broker and database: there, found again after kill -9, and never weaker than a majority."""
+
+from __future__ import annotations
+
+import asyncio
+
+from pymongo import AsyncMongoClient
+
+from deploy.local.infrastructure import cluster_id
+from tests.conftest import Infrastructure
+
+
+async def test_a_killed_database_comes_back_with_what_a_majority_had(stack_infra: Infrastructure) -> None:
+    client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(stack_infra.mongo)
+    things = client["local_test"]["things"]
+    await things.insert_one({"_id": 1})
+    before = stack_infra.stack.process("database").pid
+    stack_infra.kill("database")
+    assert await things.find_one({"_id": 1}) == {"_id": 1}
+    assert stack_infra.stack.process("database").pid != before
+    assert client.write_concern.document == {"w": "majority", "j": True}
+    await client.close()
+
+
+async def test_a_killed_broker_comes_back_as_another(stack_infra: Infrastructure) -> None:
+    port = stack_infra.stack.ports["broker"]
+    before = await cluster_id(port)
+    starts = stack_infra.stack.process("broker").starts
+    stack_infra.kill("broker")
+    async with asyncio.timeout(5):
+        while stack_infra.stack.process("broker").starts == starts:
+            await asyncio.sleep(0.01)
+    await stack_infra.stack.process("broker").wait_ready(5)
+    assert await cluster_id(port) != before
