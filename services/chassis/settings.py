@@ -199,17 +199,13 @@ class PipelineSettings(Section):
     relay_after_s: float = Field(2.0, gt=0, le=600, description="Age at which an outbox is taken over by the relay.")
     gap_alarm_s: float = Field(60.0, gt=0, description="Age at which a gap in a stream raises the alarm.")
     lease_s: float = Field(5.0, gt=0, le=600, description="How long a lease lasts that is not renewed.")
-    decide_tries: int = Field(
-        3, ge=1, le=20, description="Tries of a decision that raises before its record is set aside."
-    )
-    write_tries: int = Field(20, ge=1, le=1_000, description="Tries of a write that others were ahead of.")
-    backoff_s: float = Field(
-        0.5, gt=0, le=60, description="First wait for a database that is away; doubled up to 30 s."
-    )
     idempotency_keys: int = Field(50, ge=1, le=10_000, description="Idempotency keys that an aggregate remembers.")
     idempotency_hours: int = Field(24, ge=1, le=720, description="How long it remembers them.")
-    kept_days: int = Field(
-        35, ge=1, le=3_650, description="How long published events are kept for a broker that loses its log."
+    kept_hours: float = Field(
+        840,
+        gt=0,
+        le=87_600,
+        description="How long published events are kept for a broker that loses its log; longer where a group lags.",
     )
     dead_letter_days: int = Field(
         30, ge=1, le=3_650, description="Age at which the key of a day's dead letters is destroyed."
@@ -279,5 +275,5 @@ def _complaint(section: type[Section], detail: ErrorDetails) -> str:
 
 def _refuse(wrong: list[str]) -> NoReturn:
     for line in wrong:
-        print(f"setting {line}", file=sys.stderr)
+        sys.stderr.write(f"setting {line}\n")
     raise SystemExit(2)
