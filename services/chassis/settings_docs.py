@@ -33,15 +33,8 @@ def render(compositions: Iterable[type[BaseModel]]) -> str:
 def _table(section: type[Section]) -> str:
     prefix = section.model_config.get("env_prefix", "")
     rows = [_row(section, name, field) for name, field in section.model_fields.items()]
-    head = [
-        f"## {prefix}*",
-        "",
-        (section.__doc__ or "").strip(),
-        "",
-        "| name | default | what it is |",
-        "|---|---|---|",
-    ]
-    return "\n".join([*head, *rows, ""])
+    head = [f"## {prefix}*", "", (section.__doc__ or "").strip(), "", "| name | default | what it is |"]
+    return "\n".join([*head, "|---|---|---|", *rows, ""])
 
 
 def _row(section: type[Section], name: str, field: FieldInfo) -> str:
@@ -57,10 +50,8 @@ def _row(section: type[Section], name: str, field: FieldInfo) -> str:
 
 
 def _allowed(field: FieldInfo) -> str:
-    bounds = {
-        word: getattr(each, key) for each in field.metadata for key, word in _BOUNDS.items() if hasattr(each, key)
-    }
-    parts = [f"{word} {value}" for word, value in bounds.items()]
+    found = ((word, getattr(each, key, None)) for each in field.metadata for key, word in _BOUNDS.items())
+    parts = [f"{word} {value}" for word, value in found if value is not None]
     if choices := [repr(each) for each in getattr(field.annotation, "__args__", ()) if isinstance(each, str)]:
         parts.append("one of " + ", ".join(choice.strip("'") for choice in choices))
     return f" ({'; '.join(parts)})" if parts else ""
