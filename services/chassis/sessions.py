@@ -16,8 +16,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from services.chassis.auth import Principal, TokenVerifier
 from services.chassis.keys import SealBroken, Sealer, fingerprint
-from services.chassis.logs import get_logger
 from services.chassis.login import LOGIN_S, Client, Login, SignedIn
+from services.chassis.logs import get_logger
 from services.chassis.problems import Problem
 
 CSRF_HEADER = "X-CSRF-Token"
