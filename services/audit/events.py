@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple, Protocol
 
 from hulpketen_contracts import DecodeError, peek
 
@@ -13,10 +15,27 @@ from services.audit.domain.entry import ERASED_TYPE, NONCE_BYTES, Document, Entr
 from services.audit.store import AnotherWrites, TrailStore
 from services.chassis.pipeline.errors import LeaseLost, StoreUnavailable
 from services.chassis.pipeline.model import DeadLetter, Record
+from services.chassis.telemetry import RecordSpan, start_record_span
 
 Bury = Callable[[Sequence[DeadLetter]], Awaitable[None]]
 Clock = Callable[[], datetime]
 Random = Callable[[int], bytes]
+
+
+class WriterLease(Protocol):
+    """The lease of the one that writes; `fence` is another number each time that it changed hands."""
+
+    fence: int | None
+
+    async def held(self) -> bool: ...
+
+
+class Taken(NamedTuple):
+    """A batch, read: its entries in order, the records that are no events, and the spans of sampled traces."""
+
+    entries: list[Entry]
+    letters: list[DeadLetter]
+    spans: list[RecordSpan]
 
 
 def now() -> datetime:
@@ -24,69 +43,104 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def take(records: Sequence[Record]) -> Taken:
+    """Read a batch."""
+    taken = Taken([], [], [])
+    for record in records:
+        try:
+            entry = read(record.headers, record.value)
+        except DecodeError as error:
+            taken.letters.append(DeadLetter(record, peek(record.headers), error.reason, error.detail))
+            continue
+        taken.entries.append(entry)
+        if entry.traceparent and entry.traceparent.endswith("1"):
+            span = start_record_span(entry.traceparent, record.topic, entry.event_id, entry.type, None, "audit")
+            taken.spans.append(span)
+    return taken
+
+
 class Writer:
     """Adds to the trail, as the one process that does.
 
-    It holds in memory where the trail goes on and who was erased. After any failure it forgets both and reads them
-    again: whether an insert that was not answered went in is then seen from the trail itself.
+    It holds in memory where the trail goes on and who was erased. After any failure, and when the lease has changed
+    hands, it reads both again: whether an insert that was not answered went in is then seen from the trail itself.
     """
 
     def __init__(
-        self, store: TrailStore, bury: Bury, *, clock: Clock = now, random: Random = secrets.token_bytes
+        self,
+        store: TrailStore,
+        lease: WriterLease,
+        bury: Bury,
+        *,
+        clock: Clock = now,
+        random: Random = secrets.token_bytes,
     ) -> None:
         self._store = store
+        self._lease = lease
         self._bury = bury
         self._clock = clock
         self._random = random
-        self._next: int | None = None
+        self._next = 0
+        self._fence: int | None = None  # the number under which the rest was read; None: read it again
         self._erased: set[str] = set()
+        self._one_at_a_time = asyncio.Lock()  # a replay of a dead letter comes beside the batches
 
     async def handle(self, records: Sequence[Record]) -> list[DeadLetter]:
         """Add what is new of a batch; when it returns all of it is in the trail or with the dead letters.
 
         Raises: StoreUnavailable, LeaseLost or TrailBroken; then nothing may be committed.
         """
-        entries, letters = take(records)
+        entries, letters, spans = take(records)
+        error: str | None = "not-added"
         try:
             if letters:
                 await self._bury(letters)
             if entries:
-                self._show_lag(entries[0])
-                await self._add(entries)
-                self._show_lag(entries[-1])
-        except AnotherWrites as error:
-            self._next = None
-            raise LeaseLost(str(error)) from error
-        except BaseException:
-            self._next = None
-            raise
+                async with self._one_at_a_time:
+                    await self._add(entries)
+            error = None
+        finally:
+            for span in spans:
+                span.end(error)
         return letters
 
-    def step_down(self) -> None:
-        """Another writes from now on: what this process knows of the trail is no longer so."""
-        self._next = None
-
     async def _add(self, entries: Sequence[Entry]) -> None:
-        if self._next is None:
+        self._show_lag(entries[0])
+        try:
+            await self._take_over()
+            await self._number(entries)
+        except BaseException as error:
+            self._fence = None
+            if isinstance(error, AnotherWrites):
+                raise LeaseLost(str(error)) from error
+            raise
+        self._show_lag(entries[-1])
+
+    async def _take_over(self) -> None:
+        if not await self._lease.held():
+            raise LeaseLost("another process holds the lease of the writer")
+        if self._fence is None or self._fence != self._lease.fence:
             self._erased = await self._store.erased()
             self._next = await self._store.next_index()
-        merged = {(e.person, e.merged_into) for e in entries if e.person and e.merged_into}
+            self._fence = self._lease.fence
+
+    async def _number(self, entries: Sequence[Entry]) -> None:
+        merged = {(e.person, e.merged_into) for e in entries if e.merged_into and e.person}
         if merged:
             await self._store.alias(merged)
         erased = {e.person for e in entries if e.type == ERASED_TYPE and e.person}
         if erased:
             erased = await self._store.with_aliases(erased)
             self._erased |= erased
-        await self._append({entry.event_id: entry for entry in entries}, self._next)
+        await self._append({entry.event_id: entry for entry in entries})
         if erased:
             await self._store.erase(erased, self._clock())
 
-    async def _append(self, fresh: dict[str, Entry], index: int) -> None:
+    async def _append(self, fresh: dict[str, Entry]) -> None:
         """Insert first and ask later: nearly every batch is new, so that its one insert is all the database does."""
         while fresh:
-            inserted = await self._store.append(list(self._leaves(list(fresh.values()), index)))
-            index += inserted
-            self._next = index
+            inserted = await self._store.append(list(self._leaves(list(fresh.values()))))
+            self._next += inserted
             metrics.entries.inc(inserted)
             if inserted == len(fresh):
                 return
@@ -95,23 +149,11 @@ class Writer:
                 raise StoreUnavailable("a majority does not have an entry yet that the trail has")
             fresh = {event_id: entry for event_id, entry in fresh.items() if event_id not in known}
 
-    def _leaves(self, entries: Sequence[Entry], index: int) -> Iterator[Document]:
+    def _leaves(self, entries: Sequence[Entry]) -> Iterator[Document]:
         nonces = self._random(NONCE_BYTES * len(entries))
         for n, entry in enumerate(entries):
             nonce = nonces[n * NONCE_BYTES : (n + 1) * NONCE_BYTES]
-            yield leaf(entry, index + n, nonce, erased=entry.person in self._erased)
+            yield leaf(entry, self._next + n, nonce, erased=entry.person in self._erased)
 
     def _show_lag(self, entry: Entry) -> None:
         metrics.lag.set(max(0.0, (self._clock() - entry.at).total_seconds()))
-
-
-def take(records: Sequence[Record]) -> tuple[list[Entry], list[DeadLetter]]:
-    """The entries of a batch, in its order, and the records that are no events."""
-    entries: list[Entry] = []
-    letters: list[DeadLetter] = []
-    for record in records:
-        try:
-            entries.append(read(record.headers, record.value))
-        except DecodeError as error:
-            letters.append(DeadLetter(record, peek(record.headers), error.reason, error.detail))
-    return entries, letters

@@ -6,4 +6,4 @@ from prometheus_client import Counter, Gauge
 
 entries = Counter("hulpketen_audit_entries", "Entries added to the trail by this process")
 lag = Gauge("hulpketen_audit_lag_seconds", "Age of the event that the trail was adding last, by this process")
-writing = Gauge("hulpketen_audit_writing", "Whether this process is the one that adds to the trail (1) or stands by (0)")
+writing = Gauge("hulpketen_audit_writing", "1 in the process that adds to the trail, 0 where it stands by")

@@ -22,8 +22,3 @@ class Search:
     def backwards(self) -> bool:
         """Whether the period ends before it starts."""
         return self.since is not None and self.until is not None and self.until < self.since
-
-    @property
-    def everything(self) -> bool:
-        """Whether nothing narrows it."""
-        return self == Search()

@@ -1,0 +1,59 @@
+"""The audit, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hulpketen_contracts import TOPICS
+
+from services.audit import metrics
+from services.audit.api import routes
+from services.audit.events import Writer
+from services.audit.settings import Settings
+from services.audit.store import TrailStore
+from services.chassis.pipeline.leases import Lease
+from services.chassis.pipeline.model import DeadLetter, Record
+from services.chassis.operations import Operations
+from services.chassis.service import Service, now
+from services.chassis.settings import load
+from services.chassis.web import App, create_app, serve
+
+TOPICS_OF_THE_CHAIN = tuple(name for name, topic in TOPICS.items() if "audit" in topic.consumers)
+
+
+def build(settings: Settings) -> App:
+    """The application, with its runtime."""
+
+    async def handle(records: Sequence[Record]) -> list[DeadLetter]:
+        return await writer.handle(records)
+
+    service = Service("audit", settings, topics=TOPICS_OF_THE_CHAIN, batch_handler=handle, single_writer=True)
+    store = TrailStore(service.database)
+    lease = service.writer_lease or service.lease("writer")
+
+    async def bury(letters: Sequence[DeadLetter]) -> None:
+        await service.store.bury(service.name, service.incarnation.known(), letters)
+
+    async def hold() -> None:
+        await _hold(lease)
+
+    writer = Writer(store, lease, bury, clock=now)
+    service.operations = Operations(
+        service.name, service.store, service.letters, writer.handle, service.consumer.let_through
+    )
+    service.before_start(store.prepare)
+    service.every("writer_lease", settings.pipeline.lease_s / 4, hold)
+    return create_app(
+        "audit", runtime=service, settings=settings, routers=[routes(store, service.processing_log.record, now)]
+    )
+
+
+async def _hold(lease: Lease) -> None:
+    """Keep the lease while nothing comes, too: a batch renews it only when there is one."""
+    metrics.writing.set(1 if await lease.held() else 0)
+
+
+def main() -> None:
+    """Run the service until it is asked to stop."""
+    settings = load(Settings)
+    serve(build(settings), settings.http)

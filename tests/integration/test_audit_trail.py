@@ -1,0 +1,234 @@
+"""The trail on a real database: numbered without gaps, each event once, whatever fails, and erased without a trace."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import uuid
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Any
+
+import pytest
+from motor.motor_asyncio import AsyncIOMotorDatabase
+
+from services.audit.domain.entry import ERASED_TYPE, MERGED_TYPE, Document, commitment, read
+from services.audit.events import Writer
+from services.audit.store import TrailBroken, TrailStore
+from services.chassis.mongo.database import connect
+from services.chassis.pipeline.errors import LeaseLost, StoreUnavailable
+from services.chassis.pipeline.model import DeadLetter, Record
+from services.chassis.settings import MongoSettings
+from tests.conftest import Infrastructure
+
+OPENED = "nl.hulpketen.cases.opened.v1"
+Database = AsyncIOMotorDatabase[dict[str, Any]]
+
+
+class AlwaysHeld:
+    """A lease that every writer believes to hold: the worst that clocks can do."""
+
+    def __init__(self) -> None:
+        self.fence: int | None = 1
+
+    async def held(self) -> bool:
+        return self.fence is not None
+
+
+class Buried:
+    """Where dead letters go."""
+
+    def __init__(self) -> None:
+        self.letters: list[DeadLetter] = []
+
+    async def __call__(self, letters: Sequence[DeadLetter]) -> None:
+        self.letters += letters
+
+
+@pytest.fixture
+async def database(stack_infra: Infrastructure) -> AsyncIterator[Database]:
+    name = f"audit_{uuid.uuid4().hex[:8]}"
+    client = connect(MongoSettings(uri=stack_infra.mongo, database=name))
+    await TrailStore(client[name]).prepare()
+    yield client[name]
+    await client.drop_database(name)
+    client.close()
+
+
+def record(person: str, event_type: str = OPENED, **fields: Any) -> Record:
+    headers = (
+        ("ce_specversion", b"1.0"),
+        ("ce_id", str(uuid.uuid4()).encode()),
+        ("ce_source", b"urn:nld:oin:00000099000000000001:systeem:hulpketen-matching"),
+        ("ce_type", event_type.encode()),
+        ("ce_time", b"2026-03-01T09:30:00.125Z"),
+        ("ce_stream", b"file-" + person.encode()),
+        ("ce_streamepoch", b"1"),
+        ("ce_streamseq", b"1"),
+        ("content-type", b"application/json"),
+    )
+    data = {"person": person, "case": str(uuid.uuid4())} | fields
+    return Record("cases", 0, 0, person.encode(), json.dumps(data).encode(), headers)
+
+
+def a_person() -> str:
+    return str(uuid.uuid4())
+
+
+def writer(database: Database) -> Writer:
+    return Writer(TrailStore(database), AlwaysHeld(), Buried())
+
+
+async def trail(database: Database) -> list[Document]:
+    return await database["entries"].find().sort("_id", 1).to_list(None)
+
+
+def ids(records: Collection[Record]) -> list[str]:
+    return [dict(r.headers)["ce_id"].decode() for r in records]  # type: ignore[union-attr]
+
+
+async def until_safe(of: Writer, records: Sequence[Record]) -> None:
+    while True:
+        try:
+            await of.handle(records)
+        except (LeaseLost, StoreUnavailable):
+            await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311
+        else:
+            return
+
+
+async def test_entries_are_numbered_without_gaps_and_a_delivery_again_adds_nothing(database: Database) -> None:
+    records = [record(a_person()) for _ in range(30)]
+    one = writer(database)
+    await one.handle(records[:10])
+    await one.handle(records[5:20])
+    await writer(database).handle([*records[15:30], *records[0:3], *records[28:30]])
+    entries = await trail(database)
+    assert [e["_id"] for e in entries] == list(range(30))
+    assert [e["eventId"] for e in entries] == ids(records)
+    for entry, of in zip(entries, records, strict=True):
+        content = read(of.headers, of.value).content
+        assert entry["commitment"] == commitment(entry["about"]["nonce"], content)
+    assert len({e["about"]["nonce"] for e in entries}) == 30
+
+
+async def test_a_record_that_is_no_event_goes_to_the_dead_letters_alone(database: Database) -> None:
+    buried = Buried()
+    bad = Record("cases", 0, 7, None, b"no event", (("x", None),))
+    good = [record(a_person()), record(a_person())]
+    dead = await Writer(TrailStore(database), AlwaysHeld(), buried).handle([good[0], bad, good[1]])
+    assert [letter.record for letter in dead] == [bad]
+    assert buried.letters == dead
+    assert [e["eventId"] for e in await trail(database)] == ids(good)
+
+
+async def test_writers_that_all_believe_to_hold_the_lease_make_no_gap_and_nothing_twice(database: Database) -> None:
+    records = [record(a_person()) for _ in range(200)]
+    chance = random.Random(4)
+    writers = [writer(database) for _ in range(4)]
+
+    async def write(one: Writer) -> None:
+        batches = [records[start : start + 7] for start in range(0, 200, 7)]
+        chance.shuffle(batches)
+        for batch in batches:
+            await until_safe(one, batch)
+
+    await asyncio.gather(*(write(one) for one in writers))
+    entries = await trail(database)
+    assert [e["_id"] for e in entries] == list(range(200))
+    assert sorted(e["eventId"] for e in entries) == sorted(ids(records))
+
+
+async def test_a_writer_without_the_lease_adds_nothing(database: Database) -> None:
+    lease = AlwaysHeld()
+    lease.fence = None
+    with pytest.raises(LeaseLost):
+        await Writer(TrailStore(database), lease, Buried()).handle([record(a_person())])
+    assert await trail(database) == []
+
+
+async def test_after_an_insert_that_was_not_answered_the_trail_itself_says_what_went_in(database: Database) -> None:
+    class Unanswered(TrailStore):
+        fails = True
+
+        async def append(self, leaves: Sequence[Document]) -> int:
+            inserted = await super().append(leaves if not self.fails else leaves[:3])
+            if self.fails:
+                self.fails = False
+                raise StoreUnavailable("no answer")
+            return inserted
+
+    records = [record(a_person()) for _ in range(8)]
+    one = Writer(Unanswered(database), AlwaysHeld(), Buried())
+    with pytest.raises(StoreUnavailable):
+        await one.handle(records)
+    await one.handle(records)
+    entries = await trail(database)
+    assert [e["_id"] for e in entries] == list(range(8))
+    assert [e["eventId"] for e in entries] == ids(records)
+
+
+async def test_a_killed_database_loses_and_doubles_nothing(stack_infra: Infrastructure, database: Database) -> None:
+    records = [record(a_person()) for _ in range(400)]
+    one = writer(database)
+    async with asyncio.timeout(60):
+        for start in range(0, 400, 20):
+            if start == 200:
+                stack_infra.kill("database")
+            await until_safe(one, records[start : start + 20])
+    assert [e["eventId"] for e in await trail(database)] == ids(records)
+
+
+async def test_where_an_entry_is_missing_nothing_is_added(database: Database) -> None:
+    await writer(database).handle([record(a_person()) for _ in range(5)])
+    await database["entries"].delete_one({"_id": 2})
+    with pytest.raises(TrailBroken):
+        await writer(database).handle([record(a_person())])
+    assert len(await trail(database)) == 4
+
+
+async def test_erasing_takes_away_what_leads_to_the_person_and_leaves_every_leaf(database: Database) -> None:
+    erased, alias, deeper, other = (a_person() for _ in range(4))
+    one = writer(database)
+    await one.handle(
+        [
+            record(erased),
+            record(alias),
+            record(other),
+            record(deeper, MERGED_TYPE, into=alias),
+            record(alias, MERGED_TYPE, into=erased),
+        ]
+    )
+    before = await trail(database)
+    erasure = record(erased, ERASED_TYPE)
+    await one.handle([erasure, record(erased)])
+    after = await trail(database)
+    leaves = [{name: value for name, value in e.items() if name != "about"} for e in after]
+    assert leaves[:5] == [{name: value for name, value in e.items() if name != "about"} for e in before]
+    assert [e["_id"] for e in after if "about" in e] == [2]
+    everything = json.dumps(after, default=str)
+    assert not [person for person in (erased, alias, deeper) if person in everything]
+
+
+async def test_what_comes_after_an_erasure_brings_nothing_of_the_person_back(database: Database) -> None:
+    erased = a_person()
+    early, erasure = record(erased), record(erased, ERASED_TYPE)
+    await writer(database).handle([early, erasure])
+    again = writer(database)
+    await again.handle([early, erasure, record(erased)])
+    entries = await trail(database)
+    assert len(entries) == 3
+    assert not [e for e in entries if "about" in e]
+
+
+async def test_an_erasure_that_was_cut_off_is_finished_when_it_is_delivered_again(database: Database) -> None:
+    class CutOff(TrailStore):
+        async def erase(self, *_: Any) -> None:
+            raise StoreUnavailable("cut off")
+
+    erased = a_person()
+    records = [record(erased), record(erased, ERASED_TYPE)]
+    with pytest.raises(StoreUnavailable):
+        await Writer(CutOff(database), AlwaysHeld(), Buried()).handle(records)
+    await writer(database).handle(records)
+    assert [("about" in e) for e in await trail(database)] == [False, False]
