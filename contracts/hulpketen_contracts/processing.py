@@ -1,0 +1,36 @@
+"""The processing log (Logboek Dataverwerkingen): a line for each look at personal data."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from hulpketen_contracts.event import Event
+from hulpketen_contracts.values import Code, Id, LineStatus, Millis, OrganisationId
+
+TraceId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+SpanId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+
+
+class ProcessingLogged(Event):
+    """One line: one action, on the data of one person or none. A decision needs no line: its event is the line.
+
+    `activity`: in the register of processing activities. `subject`: a pseudonym. `organisation`: who looked; absent
+    for the chain itself. Who of its staff looked is not in the line.
+    """
+
+    TYPE = "nl.hulpketen.processing-activities.logged.v1"
+    TOPIC = "processing-log"
+
+    trace_id: TraceId
+    span_id: SpanId
+    parent_span_id: SpanId | None = None
+    status: LineStatus
+    name: Code
+    start_time: Millis
+    end_time: Millis
+    service: Code
+    organisation: OrganisationId | None = None
+    activity: Code
+    subject: Id | None = None
