@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, Field
 
 from services.chassis.auth import requires
 from services.chassis.incoming import RequestModel
-from services.chassis.pipeline.operations import StillDead
+from services.chassis.operations import StillDead
 from services.chassis.problems import Problem
 
 

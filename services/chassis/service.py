@@ -14,24 +14,24 @@ from aiokafka.errors import KafkaError
 from hulpketen_contracts import CATALOGUE, TOPICS
 
 from services.chassis import metrics
+from services.chassis.housekeeping import Housekeeper
+from services.chassis.kafka import KafkaAdmin, KafkaProducer, KafkaSubscriber
 from services.chassis.keys import KeyProvider, open_provider
 from services.chassis.logs import get_logger
+from services.chassis.mongo.coordination import MongoIncarnation, MongoLeases
+from services.chassis.mongo.database import Database, connect
+from services.chassis.mongo.dead_letters import DeadLetters
+from services.chassis.mongo.processing_log import COLLECTION, LogStore, ProcessingLog
+from services.chassis.mongo.store import MongoStore
+from services.chassis.operations import Operations
 from services.chassis.pipeline.consumer import Consumer
-from services.chassis.pipeline.coordination import MongoIncarnation, MongoLeases
-from services.chassis.pipeline.database import Database, connect
-from services.chassis.pipeline.dead_letters import DeadLetters
 from services.chassis.pipeline.draft import KeyMemory
 from services.chassis.pipeline.engine import Engine
 from services.chassis.pipeline.errors import StoreUnavailable
-from services.chassis.pipeline.housekeeping import Housekeeper
 from services.chassis.pipeline.incarnation import Incarnation
-from services.chassis.pipeline.kafka import KafkaAdmin, KafkaProducer, KafkaSubscriber
 from services.chassis.pipeline.leases import Lease
 from services.chassis.pipeline.model import Handlers, Record
-from services.chassis.pipeline.mongo import MongoStore
-from services.chassis.pipeline.operations import Operations
 from services.chassis.pipeline.ports import Publisher
-from services.chassis.pipeline.processing_log import COLLECTION, LogStore, ProcessingLog
 from services.chassis.pipeline.publisher import KafkaPublisher
 from services.chassis.pipeline.relay import Relay, Republisher
 from services.chassis.settings import ChassisSettings

@@ -11,8 +11,8 @@ from hulpketen_contracts import Position
 from pymongo import ASCENDING, IndexModel, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError, InvalidDocument
 
-from services.chassis.pipeline.database import Database, available, record_document, record_from
-from services.chassis.pipeline.dead_letters import DeadLetters
+from services.chassis.mongo.database import Database, available, record_document, record_from
+from services.chassis.mongo.dead_letters import DeadLetters
 from services.chassis.pipeline.errors import StoreUnavailable, WriteRefused
 from services.chassis.pipeline.model import Ack, DeadLetter, Outgoing, Parked
 from services.chassis.pipeline.ports import Cleared, Document, Kept, Write

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from hulpketen_contracts import TOPICS
 
-from services.chassis.pipeline.mongo import MongoStore
+from services.chassis.mongo.store import MongoStore
 
 Place = tuple[str, int]
 Committed = Callable[[str, Sequence[Place]], Awaitable[Mapping[Place, int]]]

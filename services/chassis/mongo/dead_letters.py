@@ -17,7 +17,7 @@ from pymongo import ASCENDING, IndexModel, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from services.chassis.keys import KeyProvider, new_key, open_sealed, seal
-from services.chassis.pipeline.database import Database, available, record_document, record_from
+from services.chassis.mongo.database import Database, available, record_document, record_from
 from services.chassis.pipeline.errors import UnknownDeadLetter
 from services.chassis.pipeline.model import DeadLetter, Record
 

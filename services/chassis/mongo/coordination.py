@@ -7,7 +7,7 @@ from datetime import datetime
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from services.chassis.pipeline.database import Database, available
+from services.chassis.mongo.database import Database, available
 
 
 class MongoLeases:

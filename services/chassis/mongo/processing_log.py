@@ -9,9 +9,9 @@ from typing import Any
 
 from hulpketen_contracts import Envelope, ProcessingLogged, encode
 
-from services.chassis.pipeline.database import Database, available
+from services.chassis.mongo.database import Database, available
+from services.chassis.mongo.store import MongoStore
 from services.chassis.pipeline.model import outbox_entry
-from services.chassis.pipeline.mongo import MongoStore
 from services.chassis.pipeline.ports import Cleared, Publisher
 
 COLLECTION = "processing_log_out"

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from services.chassis.logs import get_logger
-from services.chassis.pipeline.dead_letters import DeadLetters
+from services.chassis.mongo.dead_letters import DeadLetters
+from services.chassis.mongo.store import MongoStore
 from services.chassis.pipeline.errors import PipelineError
 from services.chassis.pipeline.model import DeadLetter, Record
-from services.chassis.pipeline.mongo import MongoStore
 
 log = get_logger(__name__)
 LetThrough = Callable[[str, str], Awaitable[None]]

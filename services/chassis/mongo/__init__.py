@@ -1,0 +1,1 @@
+"""The ports of the pipeline over MongoDB."""
