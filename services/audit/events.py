@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
-from hulpketen_contracts import DecodeError, peek
+from hulpketen_contracts import DecodeError, PersonErased, peek
 
 from services.audit import metrics
-from services.audit.domain.entry import ERASED_TYPE, NONCE_BYTES, Document, Entry, leaf, read
+from services.audit.domain.entry import NONCE_BYTES, Document, Entry, leaf, read
 from services.audit.store import AnotherWrites, TrailStore
 from services.chassis.pipeline.errors import LeaseLost, StoreUnavailable
 from services.chassis.pipeline.model import DeadLetter, Record
@@ -128,7 +128,7 @@ class Writer:
         merged = {(e.person, e.merged_into) for e in entries if e.merged_into and e.person}
         if merged:
             await self._store.alias(merged)
-        erased = {e.person for e in entries if e.type == ERASED_TYPE and e.person}
+        erased = {e.person for e in entries if e.type == PersonErased.TYPE and e.person}
         if erased:
             erased = await self._store.with_aliases(erased)
             self._erased |= erased

@@ -11,9 +11,9 @@ from services.audit.api import routes
 from services.audit.events import Writer
 from services.audit.settings import Settings
 from services.audit.store import TrailStore
+from services.chassis.operations import Operations
 from services.chassis.pipeline.leases import Lease
 from services.chassis.pipeline.model import DeadLetter, Record
-from services.chassis.operations import Operations
 from services.chassis.service import Service, now
 from services.chassis.settings import load
 from services.chassis.web import App, create_app, serve

@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any
 
 import pytest
+from hulpketen_contracts import CaseOpened, PersonErased, PersonMerged
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
-from services.audit.domain.entry import ERASED_TYPE, MERGED_TYPE, Document, commitment, read
+from services.audit.domain.entry import Document, commitment, read
 from services.audit.events import Writer
 from services.audit.store import TrailBroken, TrailStore
 from services.chassis.mongo.database import connect
@@ -21,7 +22,6 @@ from services.chassis.pipeline.model import DeadLetter, Record
 from services.chassis.settings import MongoSettings
 from tests.conftest import Infrastructure
 
-OPENED = "nl.hulpketen.cases.opened.v1"
 Database = AsyncIOMotorDatabase[dict[str, Any]]
 
 
@@ -55,7 +55,7 @@ async def database(stack_infra: Infrastructure) -> AsyncIterator[Database]:
     client.close()
 
 
-def record(person: str, event_type: str = OPENED, **fields: Any) -> Record:
+def record(person: str, event_type: str = CaseOpened.TYPE, **fields: Any) -> Record:
     headers = (
         ("ce_specversion", b"1.0"),
         ("ce_id", str(uuid.uuid4()).encode()),
@@ -92,7 +92,7 @@ async def until_safe(of: Writer, records: Sequence[Record]) -> None:
         try:
             await of.handle(records)
         except (LeaseLost, StoreUnavailable):
-            await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311
+            await asyncio.sleep(random.uniform(0, 0.02))
         else:
             return
 
@@ -195,12 +195,12 @@ async def test_erasing_takes_away_what_leads_to_the_person_and_leaves_every_leaf
             record(erased),
             record(alias),
             record(other),
-            record(deeper, MERGED_TYPE, into=alias),
-            record(alias, MERGED_TYPE, into=erased),
+            record(deeper, PersonMerged.TYPE, into=alias),
+            record(alias, PersonMerged.TYPE, into=erased),
         ]
     )
     before = await trail(database)
-    erasure = record(erased, ERASED_TYPE)
+    erasure = record(erased, PersonErased.TYPE)
     await one.handle([erasure, record(erased)])
     after = await trail(database)
     leaves = [{name: value for name, value in e.items() if name != "about"} for e in after]
@@ -212,7 +212,7 @@ async def test_erasing_takes_away_what_leads_to_the_person_and_leaves_every_leaf
 
 async def test_what_comes_after_an_erasure_brings_nothing_of_the_person_back(database: Database) -> None:
     erased = a_person()
-    early, erasure = record(erased), record(erased, ERASED_TYPE)
+    early, erasure = record(erased), record(erased, PersonErased.TYPE)
     await writer(database).handle([early, erasure])
     again = writer(database)
     await again.handle([early, erasure, record(erased)])
@@ -227,7 +227,7 @@ async def test_an_erasure_that_was_cut_off_is_finished_when_it_is_delivered_agai
             raise StoreUnavailable("cut off")
 
     erased = a_person()
-    records = [record(erased), record(erased, ERASED_TYPE)]
+    records = [record(erased), record(erased, PersonErased.TYPE)]
     with pytest.raises(StoreUnavailable):
         await Writer(CutOff(database), AlwaysHeld(), Buried()).handle(records)
     await writer(database).handle(records)

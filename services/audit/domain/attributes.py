@@ -30,6 +30,7 @@ class _Layout(NamedTuple):
     attributes: tuple[int, ...]
     others: tuple[int, ...]
     prefix: bytes
+    specversion: int
     id: int
     source: int
     type: int
@@ -56,6 +57,8 @@ def attributes(headers: Headers) -> Attributes:
         raise DecodeError("bad-headers", "a header is null") from None
     if len(texts) != len(layout.attributes):
         raise DecodeError("bad-headers", "an attribute holds a NUL")
+    if texts[layout.specversion] != "1.0":
+        raise DecodeError("not-an-event", "specversion is not 1.0")
     traceparent = values[layout.traceparent] if layout.traceparent is not None else None
     return Attributes(
         texts[layout.id],
@@ -81,6 +84,7 @@ def _layout(names: tuple[str, ...]) -> _Layout:
         attributes=tuple(names.index(name) for name in ordered),
         others=tuple(n for n, name in enumerate(names) if not name.startswith("ce_")),
         prefix=b"\0".join([b"%d" % len(ordered), *(name.encode() for name in ordered)]),
+        specversion=ordered.index("ce_specversion"),
         id=ordered.index("ce_id"),
         source=ordered.index("ce_source"),
         type=ordered.index("ce_type"),

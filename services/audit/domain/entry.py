@@ -12,7 +12,7 @@ import re
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from hulpketen_contracts import CATALOGUE, DecodeError
+from hulpketen_contracts import CATALOGUE, MAX_EVENT_BYTES, DecodeError, PersonMerged, decode
 from pydantic_core import from_json
 
 from services.audit.domain.attributes import Headers, attributes
@@ -20,9 +20,6 @@ from services.audit.domain.attributes import Headers, attributes
 Document = dict[str, Any]
 
 NONCE_BYTES = 32
-MAX_VALUE_BYTES = 65536
-ERASED_TYPE = "nl.hulpketen.persons.erased.v1"
-MERGED_TYPE = "nl.hulpketen.persons.merged.v1"
 
 _ACTIVITIES = {event_type: event.ACTIVITY for event_type, event in CATALOGUE.items()}
 _ORGANISATION_FIELDS = ("organisation", "sender", "confirmedByOrganisation")
@@ -53,7 +50,7 @@ def read(headers: Headers, value: bytes | None) -> Entry:
     data = _data(value)
     found = attributes(headers)
     if found.type not in _ACTIVITIES:
-        raise DecodeError("unknown-type", "this type is not in the catalogue")
+        decode(headers, value)  # raises, and says whether it is the type or its version that is not known
     if not _uuid(found.id) or not _source(found.source):
         raise DecodeError("bad-headers", "ce_id or ce_source has another form than the chain's own")
     person = _id(data.get("person") or data.get("subject"))
@@ -67,7 +64,7 @@ def read(headers: Headers, value: bytes | None) -> Entry:
         person,
         _about(person, _id(data.get("case"))),
         found.committed + (value or b""),
-        _id(data.get("into")) if found.type == MERGED_TYPE else None,
+        _id(data.get("into")) if found.type == PersonMerged.TYPE else None,
         found.traceparent,
     )
 
@@ -99,7 +96,7 @@ def commitment(nonce: bytes, content: bytes) -> bytes:
 
 
 def _data(value: bytes | None) -> Document:
-    if value is None or len(value) > MAX_VALUE_BYTES:
+    if value is None or len(value) > MAX_EVENT_BYTES:
         raise DecodeError("too-large" if value else "invalid-data", "the data is absent or over 64 KB")
     try:
         data = from_json(value)

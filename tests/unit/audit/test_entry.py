@@ -10,20 +10,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hulpketen_contracts import DecodeError
+from hulpketen_contracts import CaseOpened, DecodeError, PersonErased, PersonMerged, ProcessingLogged, ReferralMade
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.audit.domain.attributes import attributes
-from services.audit.domain.entry import ERASED_TYPE, MERGED_TYPE, commitment, leaf, read
+from services.audit.domain.entry import commitment, leaf, read
 
 EVENT = "7d444840-9dc0-51d1-b245-5ffdce74fad2"
 PERSON = "0b6a1a4e-8f43-4c0e-9d2f-5b8f0e6f9a11"
 CASE = "c1f3d9a2-0000-4000-8000-000000000001"
 SOURCE = "urn:nld:oin:00000099000000000001:systeem:hulpketen-matching"
-MADE = "nl.hulpketen.referrals.made.v1"
-OPENED = "nl.hulpketen.cases.opened.v1"
-LOGGED = "nl.hulpketen.processing-activities.logged.v1"
+MADE, OPENED, LOGGED = ReferralMade.TYPE, CaseOpened.TYPE, ProcessingLogged.TYPE
 NONCE = bytes(range(32))
 
 Headers = tuple[tuple[str, bytes | None], ...]
@@ -106,8 +104,8 @@ def test_of_a_person_erased_before_nothing_is_kept_beside_the_leaf() -> None:
 
 
 def test_a_merge_says_into_whom_and_other_events_do_not() -> None:
-    assert read(headers(MERGED_TYPE), body(into=CASE)).merged_into == CASE
-    assert read(headers(ERASED_TYPE), body(into=CASE)).merged_into is None
+    assert read(headers(PersonMerged.TYPE), body(into=CASE)).merged_into == CASE
+    assert read(headers(PersonErased.TYPE), body(into=CASE)).merged_into is None
 
 
 def test_the_content_is_the_sorted_attributes_and_the_data() -> None:
@@ -132,8 +130,8 @@ def test_no_two_events_have_the_same_content(
     one: tuple[dict[str, str], bytes], other: tuple[dict[str, str], bytes]
 ) -> None:
     def content(event: tuple[dict[str, str], bytes]) -> bytes:
-        more = {name: value.encode() for name, value in event[0].items()}
-        return attributes(headers(**more)).committed + event[1]
+        more = tuple((name, value.encode()) for name, value in event[0].items())
+        return attributes(headers() + more).committed + event[1]
 
     assert (content(one) == content(other)) == (one == other)
 
@@ -146,7 +144,9 @@ def test_a_commitment_depends_on_its_nonce(one: bytes, other: bytes) -> None:
 WRONG: Sequence[tuple[str, Headers, bytes | None]] = [
     ("not-an-event", (), b"{}"),
     ("not-an-event", tuple(h for h in headers() if h[0] != "ce_id"), body()),
-    ("unknown-type", headers("nl.hulpketen.cases.opened.v9"), body()),
+    ("not-an-event", headers(ce_specversion=b"0.3"), body()),
+    ("unknown-version", headers("nl.hulpketen.cases.opened.v9"), body()),
+    ("unknown-type", headers("nl.hulpketen.cases.guessed.v1"), body()),
     ("bad-headers", headers(ce_subject=None), body()),
     ("bad-headers", headers(ce_subject=b"\xff"), body()),
     ("bad-headers", headers(ce_subject=b"a\0b"), body()),
