@@ -22,14 +22,14 @@ Status = Literal["Unset", "Ok", "Error"]
 class Look:
     """A look at the data of no, one or several persons of a municipality, by `organisation`.
 
-    `name` says what was done ("read person of referral"); `activity` is a slug of the register of processing
-    activities; `subjects` are pseudonyms. Status: a person's abort is Ok, wrong input that was rightly refused is
+    `name` says what was done ("referral.person.read"); `activity` is a slug of the register of processing
+    activities; `subjects` are pseudonyms; `organisation` is None where the chain itself looked. Status: a person's abort is Ok, wrong input that was rightly refused is
     Unset, and only technical failure is Error.
     """
 
     name: str
     activity: str
-    organisation: str
+    organisation: str | None
     subjects: Sequence[str]
     started_at: datetime
     ended_at: datetime

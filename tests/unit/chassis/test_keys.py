@@ -1,0 +1,120 @@
+"""Keys: wrapped, sealed, destroyed; and hashes that nobody can guess without them."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.chassis.keys import (
+    FileKeyProvider,
+    KeyDestroyed,
+    KeyedHasher,
+    SealBroken,
+    Sealer,
+    fingerprint,
+    new_key,
+    open_provider,
+    open_sealed,
+    seal,
+)
+from services.chassis.settings import KeysSettings
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "keys" / "intake.json"
+
+
+@given(st.binary(max_size=300), st.binary(max_size=40))
+def test_what_is_sealed_opens_with_the_same_key_and_associated_data_only(plain: bytes, associated: bytes) -> None:
+    key = new_key()
+    sealed = seal(key, plain, associated)
+    assert open_sealed(key, sealed, associated) == plain
+    assert Sealer(key).seal(plain, associated) != sealed
+    for broken in (sealed[:-1], sealed[:-1] + bytes([sealed[-1] ^ 1]), b""):
+        with pytest.raises(SealBroken):
+            open_sealed(key, broken, associated)
+    with pytest.raises(SealBroken):
+        open_sealed(key, sealed, associated + b"x")
+    with pytest.raises(SealBroken):
+        open_sealed(new_key(), sealed, associated)
+
+
+async def test_keys_are_wrapped_per_label_and_survive_a_restart(file: Path) -> None:
+    provider = open_provider(KeysSettings(file=file))
+    keys = [new_key() for _ in range(3)]
+    wrapped = await provider.wrap("0106/2026-47", keys)
+    await provider.wrap("0106/2026-48", keys)
+    again = FileKeyProvider(file)
+    assert await again.unwrap("0106/2026-47", wrapped) == keys
+    with pytest.raises(SealBroken):
+        await again.unwrap("0106/2026-48", wrapped)
+    assert not any(key in wrapped_key for key in keys for wrapped_key in wrapped)
+
+
+async def test_a_destroyed_wrapping_key_is_gone_for_every_process(file: Path) -> None:
+    one, other = FileKeyProvider(file), FileKeyProvider(file)
+    wrapped = await one.wrap("0106/2026-47", [new_key()])
+    await other.unwrap("0106/2026-47", wrapped)
+    await one.destroy("0106/2026-47")
+    await one.destroy("0106/2026-47")
+    for provider in (one, other):
+        with pytest.raises(KeyDestroyed):
+            await provider.unwrap("0106/2026-47", wrapped)
+    assert "2026-47" not in file.read_text()
+
+
+def test_the_key_file_is_for_its_owner_alone(file: Path) -> None:
+    FileKeyProvider(file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+def _derive(path: Path, into: "multiprocessing.Queue[bytes]") -> None:
+    into.put(FileKeyProvider(path).derive("x"))
+
+
+def test_processes_that_start_together_make_one_master_key(file: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    found: multiprocessing.Queue[bytes] = context.Queue()
+    processes = [context.Process(target=_derive, args=(file, found)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    assert len({found.get(timeout=60) for _ in processes}) == 1
+    for process in processes:
+        process.join()
+
+
+def test_derived_keys_differ_by_purpose_and_version(file: Path) -> None:
+    provider = FileKeyProvider(file)
+    assert provider.derive("a") == provider.derive("a", 1)
+    assert provider.derive("a") != provider.derive("b")
+    assert len(provider.derive("a")) == 32
+
+
+def test_hashes_differ_by_municipality_kind_and_key_version(file: Path) -> None:
+    provider = FileKeyProvider(file)
+    hasher = KeyedHasher(provider)
+    first = hasher.hash("0106", "bsn", "123456782")
+    assert first.startswith("1:")
+    assert hasher.candidates("0106", "bsn", "123456782") == [first]
+    assert hasher.hash("0107", "bsn", "123456782") != first
+    assert hasher.hash("0106", "address", "123456782") != first
+    content = json.loads(file.read_text())
+    content["masters"]["2"] = content["masters"]["1"].swapcase()
+    file.write_text(json.dumps(content))
+    assert hasher.hash("0106", "bsn", "123456782").startswith("2:")
+    newest, older = hasher.candidates("0106", "bsn", "123456782")
+    assert older == first
+    assert newest != first
+
+
+def test_a_fingerprint_finds_a_secret_without_holding_it() -> None:
+    assert fingerprint("cookie") == fingerprint("cookie") != fingerprint("cookie2")
+    assert "cookie" not in fingerprint("cookie")

@@ -1,0 +1,84 @@
+"""The log: JSON lines with event names, and no values of exceptions or of libraries' messages."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from services.chassis import logs, telemetry
+
+BSN = "123456782"
+
+
+@pytest.fixture(autouse=True)
+def _restore() -> Iterator[None]:
+    root, own = logging.getLogger(), logging.getLogger("services")
+    before = root.handlers[:], root.level, own.level
+    yield
+    root.handlers[:], _, _ = before
+    root.setLevel(before[1])
+    own.setLevel(before[2])
+    logging.captureWarnings(False)
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_a_line_has_time_level_event_service_and_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("matching", "info")
+    log = logs.get_logger("services.matching.events")
+    log.debug("not_written")
+    log.info("batch_done", records=500, service="of help")
+    (line,) = lines(capsys)
+    assert line["time"].endswith("Z")
+    assert len(line["time"]) == 24
+    del line["time"]
+    assert line == {
+        "level": "info",
+        "event": "batch_done",
+        "service": "matching",
+        "logger": "services.matching.events",
+        "fields": {"records": 500, "service": "of help"},
+    }
+
+
+def test_an_exception_is_its_types_and_places_without_its_text(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("matching", "info")
+    try:
+        try:
+            int(f"bsn {BSN}")
+        except ValueError as error:
+            raise RuntimeError(f"person {BSN}") from error
+    except RuntimeError as error:
+        logs.get_logger("services.test").error("decision_failed", error=error)
+    (line,) = lines(capsys)
+    assert line["exception"]["types"] == ["RuntimeError", "ValueError"]
+    assert any("test_an_exception" in frame for frame in line["exception"]["frames"])
+    assert BSN not in json.dumps(line)
+
+
+def test_of_a_library_the_template_alone_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("matching", "debug")
+    library = logging.getLogger("aiokafka.consumer")
+    library.info("nothing below a warning")
+    library.warning("cannot read %r", BSN)
+    (line,) = lines(capsys)
+    assert line["event"] == "library_message"
+    assert line["template"] == "cannot read %r"
+    assert line["logger"] == "aiokafka.consumer"
+    assert BSN not in json.dumps(line)
+
+
+def test_a_line_names_the_trace_under_way(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("matching", "info")
+    with telemetry.tracer().start_as_current_span("work"):
+        header = telemetry.current_traceparent()
+        logs.get_logger("services.test").warning("slow")
+    (line,) = lines(capsys)
+    assert header is not None
+    assert line["trace_id"] == header[3:35]
