@@ -5,86 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import uuid
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
-from hulpketen_contracts import CaseOpened, PersonErased, PersonMerged
-from motor.motor_asyncio import AsyncIOMotorDatabase
+from hulpketen_contracts import PersonErased, PersonMerged
 
 from services.audit.domain.entry import Document, commitment, read
 from services.audit.events import Writer
 from services.audit.store import TrailBroken, TrailStore
-from services.chassis.mongo.database import connect
 from services.chassis.pipeline.errors import LeaseLost, StoreUnavailable
-from services.chassis.pipeline.model import DeadLetter, Record
-from services.chassis.settings import MongoSettings
+from services.chassis.pipeline.model import Record
 from tests.conftest import Infrastructure
-
-Database = AsyncIOMotorDatabase[dict[str, Any]]
-
-
-class AlwaysHeld:
-    """A lease that every writer believes to hold: the worst that clocks can do."""
-
-    def __init__(self) -> None:
-        self.fence: int | None = 1
-
-    async def held(self) -> bool:
-        return self.fence is not None
-
-
-class Buried:
-    """Where dead letters go."""
-
-    def __init__(self) -> None:
-        self.letters: list[DeadLetter] = []
-
-    async def __call__(self, letters: Sequence[DeadLetter]) -> None:
-        self.letters += letters
+from tests.integration.audit import AlwaysHeld, Buried, Database, a_database, a_person, ids, record, trail, writer
 
 
 @pytest.fixture
 async def database(stack_infra: Infrastructure) -> AsyncIterator[Database]:
-    name = f"audit_{uuid.uuid4().hex[:8]}"
-    client = connect(MongoSettings(uri=stack_infra.mongo, database=name))
-    await TrailStore(client[name]).prepare()
-    yield client[name]
-    await client.drop_database(name)
-    client.close()
-
-
-def record(person: str, event_type: str = CaseOpened.TYPE, **fields: Any) -> Record:
-    headers = (
-        ("ce_specversion", b"1.0"),
-        ("ce_id", str(uuid.uuid4()).encode()),
-        ("ce_source", b"urn:nld:oin:00000099000000000001:systeem:hulpketen-matching"),
-        ("ce_type", event_type.encode()),
-        ("ce_time", b"2026-03-01T09:30:00.125Z"),
-        ("ce_stream", b"file-" + person.encode()),
-        ("ce_streamepoch", b"1"),
-        ("ce_streamseq", b"1"),
-        ("content-type", b"application/json"),
-    )
-    data = {"person": person, "case": str(uuid.uuid4())} | fields
-    return Record("cases", 0, 0, person.encode(), json.dumps(data).encode(), headers)
-
-
-def a_person() -> str:
-    return str(uuid.uuid4())
-
-
-def writer(database: Database) -> Writer:
-    return Writer(TrailStore(database), AlwaysHeld(), Buried())
-
-
-async def trail(database: Database) -> list[Document]:
-    return await database["entries"].find().sort("_id", 1).to_list(None)
-
-
-def ids(records: Collection[Record]) -> list[str]:
-    return [dict(r.headers)["ce_id"].decode() for r in records]  # type: ignore[union-attr]
+    async with a_database(stack_infra) as fresh:
+        yield fresh
 
 
 async def until_safe(of: Writer, records: Sequence[Record]) -> None:

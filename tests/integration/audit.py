@@ -1,0 +1,91 @@
+"""What the tests of the audit share: records of the chain, a lease that is always held, a database of one's own."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from hulpketen_contracts import CaseOpened
+from motor.motor_asyncio import AsyncIOMotorDatabase
+from pydantic import SecretStr
+from services.chassis.mongo.database import connect
+
+from services.audit.domain.entry import Document
+from services.audit.events import Writer
+from services.audit.store import TrailStore
+from services.chassis.pipeline.model import DeadLetter, Record
+from services.chassis.settings import MongoSettings
+from tests.conftest import Infrastructure
+
+Database = AsyncIOMotorDatabase[dict[str, Any]]
+
+
+class AlwaysHeld:
+    """A lease that every writer believes to hold: the worst that clocks can do."""
+
+    def __init__(self) -> None:
+        self.fence: int | None = 1
+
+    async def held(self) -> bool:
+        return self.fence is not None
+
+
+class Buried:
+    """Where dead letters go."""
+
+    def __init__(self) -> None:
+        self.letters: list[DeadLetter] = []
+
+    async def __call__(self, letters: Sequence[DeadLetter]) -> None:
+        self.letters += letters
+
+
+@asynccontextmanager
+async def a_database(infrastructure: Infrastructure) -> AsyncIterator[Database]:
+    """A database of one's own, with the indexes of the trail; it goes at the end."""
+    name = f"audit_{uuid.uuid4().hex[:8]}"
+    client = connect(MongoSettings(uri=SecretStr(infrastructure.mongo), database=name))
+    await TrailStore(client[name]).prepare()
+    yield client[name]
+    await client.drop_database(name)
+    client.close()
+
+
+def writer(database: Database) -> Writer:
+    return Writer(TrailStore(database), AlwaysHeld(), Buried())
+
+
+def a_person() -> str:
+    return str(uuid.uuid4())
+
+
+def record(
+    person: str, event_type: str = CaseOpened.TYPE, *, at: str = "2026-03-01T09:30:00.125Z", **fields: Any
+) -> Record:
+    """An event of the chain about this person."""
+    headers = (
+        ("ce_specversion", b"1.0"),
+        ("ce_id", str(uuid.uuid4()).encode()),
+        ("ce_source", b"urn:nld:oin:00000099000000000001:systeem:hulpketen-matching"),
+        ("ce_type", event_type.encode()),
+        ("ce_time", at.encode()),
+        ("ce_stream", b"file-" + person.encode()),
+        ("ce_streamepoch", b"1"),
+        ("ce_streamseq", b"1"),
+        ("content-type", b"application/json"),
+    )
+    data = {"person": person, "case": str(uuid.uuid4())} | fields
+    return Record("cases", 0, 0, person.encode(), json.dumps(data).encode(), headers)
+
+
+def ids(records: Collection[Record]) -> list[str]:
+    """The ids of these events."""
+    return [(dict(each.headers)["ce_id"] or b"").decode() for each in records]
+
+
+async def trail(database: Database) -> list[Document]:
+    """All entries, in the order of their numbers."""
+    return await database["entries"].find().sort("_id", 1).to_list(None)
