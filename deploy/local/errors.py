@@ -5,9 +5,9 @@ class StackError(Exception):
     """The stack cannot start or go on. Trying again helps only once what the text names is mended."""
 
 
-class FolderInUse(StackError):
+class FolderInUseError(StackError):
     """Another stack runs on this data folder."""
 
 
-class PortTaken(StackError):
+class PortTakenError(StackError):
     """Something else listens on a port that the stack needs."""

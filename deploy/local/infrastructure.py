@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import uuid
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
-from pymongo import AsyncMongoClient
+from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from deploy.local import binaries
@@ -15,6 +17,7 @@ from deploy.local.folder import DataFolder
 from deploy.local.ports import HOST
 from deploy.local.process import Program
 
+Client = MongoClient[dict[str, Any]]
 REPLICA_SET = "hulpketen"
 _NOT_YET_INITIALISED = 94
 
@@ -26,10 +29,18 @@ def broker(folder: DataFolder, port: int) -> Program:
 
     def command() -> list[str]:
         listeners = ["--listener-url", url, "--advertised-listener-url", url]
-        return [str(program), "broker", "--cluster-id", uuid.uuid4().hex, *listeners, "--storage-engine", "memory://tansu/"]
+        return [
+            str(program),
+            "broker",
+            "--cluster-id",
+            uuid.uuid4().hex,
+            *listeners,
+            "--storage-engine",
+            "memory://tansu/",
+        ]
 
     async def ready() -> bool:
-        return await _broker_answers(port)
+        return await _listens(port)
 
     environment = {"PATH": os.environ.get("PATH", ""), "RUST_LOG": "error"}
     return Program("broker", command, folder.logs / "broker.log", ready, environment)
@@ -48,7 +59,7 @@ def database(folder: DataFolder, port: int) -> Program:
         return [str(program), "--replSet", REPLICA_SET, *where, *size, *quiet, *stop]
 
     async def ready() -> bool:
-        return await _initialised(port)
+        return await _listens(port) and await asyncio.to_thread(_initialised, port)
 
     return Program("database", command, folder.logs / "database.log", ready, dict(os.environ), stop_within_s=30)
 
@@ -58,12 +69,14 @@ def mongo_uri(port: int) -> str:
     return f"mongodb://{HOST}:{port}/?replicaSet={REPLICA_SET}&w=majority&journal=true"
 
 
-async def _broker_answers(port: int) -> bool:
+async def _listens(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection(HOST, port)
     except OSError:
         return False
     writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
     return True
 
 
@@ -78,32 +91,31 @@ async def cluster_id(port: int) -> str:
     return str(described["cluster_id"])
 
 
-async def _initialised(port: int) -> bool:
+def _initialised(port: int) -> bool:
     """Whether mongod takes writes; makes the replica set at the first start and moves it to another port."""
-    client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(
-        HOST, port, directConnection=True, serverSelectionTimeoutMS=200, connectTimeoutMS=200
-    )
+    # Not PyMongo's asynchronous client: its monitor leaves sockets open when a database does not answer.
+    client: Client = MongoClient(HOST, port, directConnection=True, serverSelectionTimeoutMS=200, connectTimeoutMS=200)
     try:
-        return await _take_part(client, f"{HOST}:{port}")
+        return _take_part(client, f"{HOST}:{port}")
     except PyMongoError:
         return False
     finally:
-        await client.close()
+        client.close()
 
 
-async def _take_part(client: AsyncMongoClient[dict[str, object]], host: str) -> bool:
-    hello = await client.admin.command("hello")
+def _take_part(client: Client, host: str) -> bool:
+    hello = client.admin.command("hello")
     if hello.get("isWritablePrimary"):
         return bool(hello.get("me") == host)
     try:
-        config = (await client.admin.command("replSetGetConfig"))["config"]
+        config = client.admin.command("replSetGetConfig")["config"]
     except OperationFailure as error:
         if error.code == _NOT_YET_INITIALISED:
             members = [{"_id": 0, "host": host}]
-            await client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
+            client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
         return False
     if config["members"][0]["host"] != host:
         config["members"][0]["host"] = host
         config["version"] += 1
-        await client.admin.command("replSetReconfig", config, force=True)
+        client.admin.command("replSetReconfig", config, force=True)
     return False

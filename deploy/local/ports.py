@@ -7,11 +7,16 @@ import random
 import socket
 from collections.abc import Mapping
 
-from deploy.local.errors import PortTaken, StackError
+from deploy.local.errors import PortTakenError, StackError
 
 HOST = "127.0.0.1"
 SERVICES = ("intake", "matching", "notifications", "audit")
-OFFSETS: Mapping[str, int] = {"issuer": 0, **{name: n for n, name in enumerate(SERVICES, 1)}, "broker": 5, "database": 6}
+OFFSETS: Mapping[str, int] = {
+    "issuer": 0,
+    **{name: n for n, name in enumerate(SERVICES, 1)},
+    "broker": 5,
+    "database": 6,
+}
 # Below the range from which Linux and macOS take the ports of outgoing connections.
 _FREE_BASES = range(10_000, 32_000, 10)
 
@@ -31,13 +36,16 @@ def free_base() -> int:
     raise StackError("no run of seven free ports was found on this machine")
 
 
+def taken(ports: Mapping[str, int]) -> list[str]:
+    """Those that something else listens on, as "8001 (for intake)"."""
+    return [f"{port} (for {name})" for name, port in ports.items() if _taken(port)]
+
+
 def check_free(ports: Mapping[str, int]) -> None:
-    """Raises: PortTaken, naming each port that something else listens on."""
-    taken = [f"{port} (for {name})" for name, port in ports.items() if _taken(port)]
-    if taken:
-        one = len(taken) == 1
-        ports_are = f"port {taken[0]} is" if one else f"ports {', '.join(taken)} are"
-        raise PortTaken(f"{ports_are} taken on {HOST}: stop what listens there, or choose another --port-base")
+    """Raises: PortTakenError, naming each port that something else listens on."""
+    if found := taken(ports):
+        subject = f"port {found[0]} is" if len(found) == 1 else f"ports {', '.join(found)} are"
+        raise PortTakenError(f"{subject} taken on {HOST}: stop what listens there, or choose another --port-base")
 
 
 def _taken(port: int) -> bool:

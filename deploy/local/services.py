@@ -10,10 +10,9 @@ import httpx
 
 from deploy.local.folder import DataFolder
 from deploy.local.infrastructure import mongo_uri
+from deploy.local.issuer import BOARD_CLIENT
 from deploy.local.ports import HOST
 from deploy.local.process import Program
-
-BOARD_CLIENT = "hulpketen-board"
 
 # Tansu joins a group in half the session timeout, and has no idempotent producer.
 _BROKER = {
@@ -76,5 +75,3 @@ async def _is_ready(address: str) -> bool:
             return (await client.get(f"{address}/readyz", timeout=2)).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
-
-

@@ -6,15 +6,18 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from deploy.local import binaries, infrastructure, ports, services
-from deploy.local.errors import PortTaken
 from deploy.local.folder import DataFolder
+from deploy.local.issuer import Issuer
 from deploy.local.leash import Leash
 from deploy.local.process import Process, Program
+from deploy.local.sample import load_sample
+from deploy.local.server import IssuerServer
 
 BROKER_LIMIT_MB = 200.0
 _READY_S = 60.0
@@ -50,11 +53,12 @@ class LocalStack:
         self._on_change = on_change
         self._processes: dict[str, Process] = {}
         self._described = False
+        self._issuer: Issuer | None = None
         self._cleanup = contextlib.AsyncExitStack()
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Where everything is: a URL for the issuer and each service, `kafka` host:port, `mongo` a connection string."""
+        """Where everything is: a URL for the issuer and each service, `kafka` host:port, `mongo` a URI."""
         pages = {name: services.url(self.ports[name]) for name in ("issuer", *ports.SERVICES)}
         kafka = f"{ports.HOST}:{self.ports['broker']}"
         return pages | {"kafka": kafka, "mongo": infrastructure.mongo_uri(self.ports["database"])}
@@ -70,6 +74,14 @@ class LocalStack:
     async def wait_ready(self, names: Sequence[str] = (), within_s: float = _READY_S) -> None:
         """Until these processes (all, if none is named) do their work. Raises: StackError."""
         await asyncio.gather(*(self._processes[name].wait_ready(within_s) for name in names or self._processes))
+
+    def token(self, role: str, organisation: str | None = None, municipalities: Sequence[str] | None = None) -> str:
+        """A bearer token for an hour. Without an organisation: that of the role's first sample login.
+
+        Raises: StackError where there is no such role.
+        """
+        assert self._issuer is not None, "the stack is not running"
+        return self._issuer.machine_token(role, organisation, municipalities)
 
     def rss_mb(self) -> dict[str, float]:
         """Resident memory of each process, in MB."""
@@ -93,6 +105,10 @@ class LocalStack:
         self._cleanup.enter_context(self.folder)
         await self._ports_free()
         await asyncio.to_thread(binaries.check_mongod)
+        self._issuer = Issuer(
+            self.folder, services.url(self.ports["issuer"]), services.url(self.ports["notifications"])
+        )
+        await self._cleanup.enter_async_context(IssuerServer(self._issuer, self.ports["issuer"], self.addresses))
         leash = Leash()
         self._cleanup.callback(leash.close)
         for make in (infrastructure.database, infrastructure.broker):
@@ -108,6 +124,8 @@ class LocalStack:
         await self.wait_ready()
         watch = asyncio.create_task(self._watch(), name="watch the stack")
         self._cleanup.callback(watch.cancel)
+        if self._sample:
+            await load_sample(self.folder, self.addresses, self.token, datetime.now(UTC).date())
 
     def _begin(self, program: Program, leash: Leash) -> Process:
         process = Process(program, leash, self._changed)
@@ -138,8 +156,8 @@ class LocalStack:
 
     async def _ports_free(self) -> None:
         for _ in range(_PORT_TRIES):
-            with contextlib.suppress(PortTaken):
-                return ports.check_free(self.ports)
+            if not ports.taken(self.ports):
+                return
             await asyncio.sleep(_PORT_WAIT_S)
         ports.check_free(self.ports)
 

@@ -1,0 +1,85 @@
+"""Who may sign in at the embedded stack: the roles, and a sample login for each made-up organisation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.local.errors import StackError
+
+SAMPLE = Path(__file__).parent / "sample"
+
+_PROFESSIONAL = (
+    "persons:read persons:write cases:read cases:write referrals:read referrals:write choices:confirm feed:read"
+    " directory:read"
+)
+SCOPES: Mapping[str, str] = {
+    "sender": "signals:write signals:read",
+    "professional": _PROFESSIONAL,
+    "coordinator": f"{_PROFESSIONAL} directory:write",
+    "partner": "referrals:read referrals:answer persons:read feed:read directory:read",
+    "operations": "operations",
+    "auditor": "audit:read",
+}
+_ROLES_OF_KIND: Mapping[str, Sequence[str]] = {
+    "municipality": ("coordinator", "professional", "auditor", "operations"),
+    "creditor": ("sender",),
+    "school": ("sender",),
+    "employer": ("sender",),
+    "neighbourhood-team": ("sender", "partner"),
+}
+_HELPER_ROLES = ("partner",)
+_DUTCH: Mapping[str, str] = {
+    "sender": "meldt signalen (sender)",
+    "professional": "professional (professional)",
+    "coordinator": "coördinator (coordinator)",
+    "partner": "helpt (partner)",
+    "operations": "beheer (operations)",
+    "auditor": "toezicht (auditor)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A made-up employee: a role at an organisation."""
+
+    role: str
+    organisation: str
+    municipalities: tuple[str, ...]
+    label: str
+
+    @property
+    def subject(self) -> str:
+        """The employee's pseudonym."""
+        return f"{self.role}-{self.organisation}"
+
+    @property
+    def scope(self) -> str:
+        return SCOPES[self.role]
+
+
+def sample_logins() -> list[Login]:
+    """A login for each role at each organisation of the sample."""
+    organisations = json.loads((SAMPLE / "organisations.json").read_text(encoding="utf-8"))
+    return [
+        Login(role, each["id"], tuple(each["municipalities"]), f"{each['name']}: {_DUTCH[role]}")
+        for each in organisations
+        for role in _ROLES_OF_KIND.get(each["kind"], _HELPER_ROLES)
+    ]
+
+
+def login_for(role: str, organisation: str | None, municipalities: Sequence[str] | None) -> Login:
+    """The login of a role: at an organisation, known or not, or else the first of the sample. Raises: StackError."""
+    if role not in SCOPES:
+        raise StackError(f"there is no role '{role}': choose one of {', '.join(SCOPES)}")
+    logins = sample_logins()
+    known = next((each for each in logins if each.role == role and organisation in (None, each.organisation)), None)
+    if organisation is None and known:
+        organisation = known.organisation
+    if municipalities is None:
+        same = (each.municipalities for each in logins if each.organisation == organisation)
+        municipalities = next(same, logins[0].municipalities)
+    assert organisation is not None
+    return Login(role, organisation, tuple(municipalities), f"{organisation}: {_DUTCH[role]}")
