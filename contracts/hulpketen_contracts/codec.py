@@ -29,6 +29,8 @@ STRUCTURED_CONTENT_TYPE = "application/cloudevents+json"
 
 Headers = Sequence[tuple[str, bytes | None]]
 
+_NAMES = ("specversion", "id", "source", "type", "time", "subject", "dataref", "stream", "streamepoch", "streamseq")
+_ATTRIBUTES = {f"ce_{name}": name for name in (*_NAMES, "sequence", "sequencetype")} | {"traceparent": "traceparent"}
 _MOST_ERRORS = 10
 _json = re.compile(r"application/json[ \t]*(;[ \t]*charset=\"?utf-8\"?[ \t]*)?", re.ASCII | re.IGNORECASE).fullmatch
 # Of streams whose id is made of a pseudonym (`person-…`, `file-…`); no partner may see one.
@@ -91,7 +93,7 @@ def encode(data: Event, envelope: Envelope, *, topic: str | None = None) -> Mess
     if traceparent := usable_traceparent(envelope.traceparent):
         headers.append(("traceparent", traceparent.encode()))
     message = Message(topic, key.encode(), headers, _value(data))
-    if _size(headers, message.value) > MAX_EVENT_BYTES:
+    if len(message.value) > MAX_EVENT_BYTES - 4096 and _size(headers, message.value) > MAX_EVENT_BYTES:
         raise EventTooLarge(f"{data.TYPE} is over {MAX_EVENT_BYTES} bytes")
     return message
 
@@ -106,9 +108,7 @@ def decode(headers: Headers, value: bytes | None) -> Decoded:
     model = _model(held["ce_type"])
     if not _json(held.get("content-type", "")):
         raise DecodeError("bad-headers", f"content-type is not {CONTENT_TYPE}")
-    context = {name[3:]: text for name, text in held.items() if name.startswith("ce_")}
-    if "traceparent" in held:
-        context["traceparent"] = held["traceparent"]
+    context = {_ATTRIBUTES[name]: text for name, text in held.items() if name in _ATTRIBUTES}
     return Decoded(envelope_of(context), _data(model, value))
 
 
@@ -188,7 +188,8 @@ def _texts(headers: Headers) -> dict[str, str]:
 
 
 def _size(headers: Headers, value: bytes) -> int:
-    return len(value) + sum(len(name) + len(text or b"") for name, text in headers)
+    names, texts = zip(*headers, strict=True) if headers else ((), ())
+    return len(value) + sum(map(len, names)) + sum(map(len, texts))
 
 
 def _model(event_type: str) -> type[Event]:

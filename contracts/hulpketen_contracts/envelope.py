@@ -15,7 +15,7 @@ from hulpketen_contracts.values import parse_time
 MAX_EVENT_BYTES = 65536
 """NL GOV profile: an event is at most 64 KB."""
 
-Form = Callable[[str], re.Match[str] | None]
+Form = Callable[[str], object]
 
 _token = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII).fullmatch
 _urn = re.compile(r"urn:nld:oin:[0-9]{20}:systeem:[a-z0-9][a-z0-9-]{0,39}", re.ASCII).fullmatch
@@ -63,10 +63,9 @@ def attributes(envelope: Envelope) -> dict[str, str]:
 
     Raises EncodeError, which names the attribute that does not follow the NL GOV profile.
     """
-    source = envelope.source
     found = {
         "id": _checked("id", envelope.id, _token),
-        "source": source if _known_source(source) else _checked("source", source, _urn),
+        "source": _checked("source", envelope.source, _known_source),
         "time": _format(envelope.time),
     }
     if envelope.subject is not None:
@@ -90,13 +89,10 @@ def envelope_of(held: Mapping[str, str]) -> Envelope:
             raise DecodeError("not-an-event", f"there is no {name}")
     if held.get("specversion") != "1.0":
         raise DecodeError("not-an-event", "specversion is not 1.0")
-    source = held["source"]
-    if not _known_source(source):
-        _read("source", source, _urn)
     stream = held.get("stream", "")
     return Envelope(
         id=_read("id", held["id"], _token),
-        source=source,
+        source=_read("source", held["source"], _known_source),
         type=held["type"],
         time=_parse(held["time"]),
         subject=_read("subject", held["subject"], _token) if "subject" in held else None,
@@ -142,7 +138,8 @@ def _read(name: str, text: str, form: Form) -> str:
 def _format(time: datetime) -> str:
     if time.tzinfo is None:
         raise EncodeError("time has no zone")
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = time if time.tzinfo is UTC else time.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def _parse(text: str) -> datetime:

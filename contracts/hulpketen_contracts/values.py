@@ -28,6 +28,8 @@ def parse_time(value: object) -> datetime:
         value = datetime.fromisoformat(value)
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise ValueError("not a date and time with a zone in the form of RFC 3339")
+    if value.tzinfo is UTC and not value.microsecond % 1000:
+        return value
     try:
         value = value.astimezone(UTC)
     except OverflowError:
