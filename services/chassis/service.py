@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiokafka.errors import KafkaError
-from hulpketen_contracts import CATALOGUE, TOPICS
+from hulpketen_contracts import CATALOGUE
 
 from services.chassis import metrics
+from services.chassis.broker_watch import BrokerWatch
 from services.chassis.housekeeping import Housekeeper
 from services.chassis.kafka import KafkaAdmin, KafkaProducer, KafkaSubscriber
 from services.chassis.keys import KeyProvider, open_provider
@@ -86,7 +87,7 @@ class Service:
         self._prepare: list[Hook] = []
         self._every: list[tuple[str, float, Hook]] = []
         self._on_stop: list[Hook] = []
-        self._health = {"database": False, "broker": False}
+        self._database_answers = False
         self.letters = DeadLetters(self.database, self.keys)
         references = {event.TOPIC for event in CATALOGUE.values() if event.REFERENCE}
         self.store = MongoStore(self.database, self.letters, reference_topics=references)
@@ -121,16 +122,14 @@ class Service:
             ),
         )
         self.operations = Operations(name, self.store, self.letters, self.consumer.handle, self.consumer.let_through)
-        self.subscriber: KafkaSubscriber | None = None
-        if topics:
-            handle = batch_handler or self.consumer.handle
-            batch = settings.pipeline.batch_size
-            self.subscriber = KafkaSubscriber(settings.kafka, name, topics, _measured(name, handle), batch)
-        self._subscribed = False
-        self._topics_made = False
+        handle = _measured(batch_handler or self.consumer.handle)
+        subscriber = (
+            KafkaSubscriber(settings.kafka, name, topics, handle, settings.pipeline.batch_size) if topics else None
+        )
         ttl = timedelta(seconds=settings.pipeline.lease_s)
         self.relay_lease = self.lease("relay", ttl)
         self.writer_lease = self.lease("writer", ttl) if single_writer else None
+        self.watch = BrokerWatch(self.incarnation, self.admin, self.producer, subscriber, self.writer_lease)
         after = timedelta(seconds=settings.pipeline.relay_after_s)
         self._relays = (
             Relay(self.store, self.publisher, clock=now, after=after),
@@ -183,24 +182,17 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._subscribed and self.subscriber:
-            await self.subscriber.stop()
         if self._background:
             await asyncio.wait(self._background, timeout=self.settings.http.shutdown_s)
         with suppress(StoreUnavailable):
             for lease in filter(None, (self.relay_lease, self.writer_lease)):
                 await lease.release()
-        await self.producer.stop()
-        await self.admin.close()
+        await self.watch.stop()
         self.client.close()
 
     def checks(self) -> dict[str, bool]:
         """What readiness looks at: the database, the broker, and whether the consume loop goes on."""
-        checks = dict(self._health)
-        if self.subscriber:
-            standby = self.writer_lease is not None and self.writer_lease.fence is None
-            checks["consumer"] = standby or (self._subscribed and self.subscriber.assigned)
-        return checks
+        return {"database": self._database_answers, "broker": self.watch.present, "consumer": self.watch.consuming}
 
     def _task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -210,8 +202,8 @@ class Service:
     async def _run(self) -> None:
         for hook in (self.store.prepare, self._log_store.prepare, self.letters.prepare, *self._prepare):
             await self._until_done(hook)
-        self._health["database"] = True
-        self._task(self._forever("broker", self.settings.kafka.incarnation_check_s, self._watch_broker))
+        self._database_answers = True
+        self._task(self._forever("broker", self.settings.kafka.incarnation_check_s, self.watch.check))
         self._task(self._forever("relay", RELAY_EVERY_S, self._relay))
         self._task(self._forever("housekeeping", HOUSEKEEPING_EVERY_S, self._keep_house))
         for name, seconds, work in self._every:
@@ -230,58 +222,22 @@ class Service:
             await _quietly(name, work())
             await asyncio.sleep(seconds)
 
-    async def _watch_broker(self) -> None:
-        """Follow which broker this is; after a change (the first time, too) make the topics and subscribe afresh."""
-        try:
-            if await asyncio.wait_for(self.incarnation.check(), timeout=5):
-                log.info("broker_incarnation", cluster=self.incarnation.known())
-                self._topics_made = False
-                await self._unsubscribe()
-            if not self._topics_made:
-                await self.admin.make_topics(name for name in TOPICS if "{" not in name)
-                self._topics_made = True
-            if not self.producer.connected:
-                await self.producer.start()
-            await self._follow()
-        except (KafkaError, OSError, TimeoutError) as error:
-            if self._health["broker"]:
-                log.warning("broker_away", error=error)
-            self._health["broker"] = False
-        else:
-            self._health["broker"] = True
-
-    async def _follow(self) -> None:
-        """Subscribe, where this process is to consume; stop, where another holds the writer's lease."""
-        if self.subscriber is None:
-            return
-        mine = self.writer_lease is None or await self.writer_lease.held()
-        if mine and not self._subscribed:
-            await self.subscriber.start()
-            self._subscribed = True
-        elif not mine:
-            await self._unsubscribe()
-
-    async def _unsubscribe(self) -> None:
-        if self._subscribed and self.subscriber:
-            self._subscribed = False
-            await self.subscriber.stop()
-
     async def _relay(self) -> None:
         try:
             waiting = await self.store.waiting()
         except StoreUnavailable:
-            self._health["database"] = False
+            self._database_answers = False
             raise
-        self._health["database"] = True
+        self._database_answers = True
         metrics.outbox_waiting.set(waiting)
         self.engine.outbox_full = waiting >= self.settings.pipeline.outbox_limit
-        if self.incarnation.known() and self._health["broker"] and await self.relay_lease.held():
+        if self.incarnation.known() and self.watch.present and await self.relay_lease.held():
             for work in (*self._relays, self._republisher):
                 while await work.run_once() and await self.relay_lease.held():
                     pass
 
     async def _keep_house(self) -> None:
-        if not self._health["broker"] or not await self.relay_lease.held():
+        if not self.watch.present or not await self.relay_lease.held():
             return
         await self.letters.destroy_keys(timedelta(days=self.settings.pipeline.dead_letter_days))
         while await self._housekeeper.run_once():
@@ -293,7 +249,7 @@ class Service:
             log.error("gap_open", stream=waiting["stream"], seq=waiting["seq"])
 
 
-def _measured(name: str, handle: BatchHandler) -> BatchHandler:
+def _measured(handle: BatchHandler) -> BatchHandler:
     async def measured(records: Sequence[Record]) -> None:
         with metrics.batch_seconds.time():
             await handle(records)

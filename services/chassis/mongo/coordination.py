@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
 
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
@@ -27,13 +29,19 @@ class MongoLeases:
             "fence": {"$add": [{"$ifNull": ["$fence", 0]}, {"$cond": [same, 0, 1]}]},
         }
         async with available():
-            try:
-                document = await self._leases.find_one_and_update(
-                    {"_id": name, **free}, [{"$set": taken}], upsert=True, return_document=ReturnDocument.AFTER
-                )
-            except DuplicateKeyError:
-                return None
-        return int(document["fence"])
+            document = await self._take(name, free, taken)
+            if document is None:
+                with suppress(DuplicateKeyError):  # the first time there is nothing to take
+                    await self._leases.insert_one(
+                        {"_id": name, "holder": "", "until": datetime(1970, 1, 1, tzinfo=UTC), "fence": 0}
+                    )
+                    document = await self._take(name, free, taken)
+        return int(document["fence"]) if document else None
+
+    async def _take(self, name: str, free: dict[str, Any], taken: dict[str, Any]) -> dict[str, Any] | None:
+        return await self._leases.find_one_and_update(
+            {"_id": name, **free}, [{"$set": taken}], return_document=ReturnDocument.AFTER
+        )
 
     async def release(self, name: str, holder: str) -> None:
         """Give it back, where it is ours."""

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bson import ObjectId
+from bson.errors import InvalidDocument
 from hulpketen_contracts import Position
 from pymongo import ASCENDING, IndexModel, InsertOne, ReplaceOne, UpdateMany, UpdateOne
-from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError, InvalidDocument
+from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError
 
 from services.chassis.mongo.database import Database, available, record_document, record_from
 from services.chassis.mongo.dead_letters import DeadLetters

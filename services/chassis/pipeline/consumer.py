@@ -70,6 +70,9 @@ class Consumer:
             except DecodeError as error:
                 bad.append(DeadLetter(record, peek(record.headers), error.reason, error.detail))
                 continue
+            if decoded.envelope.position is None:
+                bad.append(DeadLetter(record, None, "bad-headers", "the event stands in no stream"))
+                continue
             handler = self._handlers.get(type(decoded.data))
             aggregate = handler.route(decoded) if handler else None
             if handler and aggregate:

@@ -27,7 +27,7 @@ from services.chassis.pipeline.ports import Document
 class KeyMemory(NamedTuple):
     """How many idempotency keys an aggregate remembers, and how long."""
 
-    count: int = 50
+    most: int = 50
     time: timedelta = timedelta(hours=24)
 
 
@@ -198,7 +198,7 @@ class Draft:
 
     def _remember(self, key: IdempotencyKey, answer: Any) -> None:
         entry = {"k": f"{key.organisation}/{key.key}", "digest": key.digest, "answer": answer, "at": self._now}
-        self._doc["keys"] = [*self._doc.get("keys", ()), entry][-self._memory.count :]
+        self._doc["keys"] = [*self._doc.get("keys", ()), entry][-self._memory.most :]
 
     def _changed_if(self, condition: bool) -> None:
         self.outcome.changed = self.outcome.changed or condition

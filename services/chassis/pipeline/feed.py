@@ -10,7 +10,7 @@ from services.chassis.pipeline.publisher import clearing
 
 
 class FeedPublisher:
-    """Appends outboxes to feeds; an entry's topic names the reader."""
+    """Appends outboxes to feeds; the last part of an entry's topic (partners.<reader>) names the reader."""
 
     def __init__(self, store: Store, feeds: FeedStore) -> None:
         self._store = store
@@ -22,7 +22,8 @@ class FeedPublisher:
         lines: dict[str, list[Line]] = {}
         for document in documents:
             for entry in document["outbox"]:
-                lines.setdefault(entry["topic"], []).append(Line(entry["id"], outgoing(entry)))
+                reader = entry["topic"].rpartition(".")[2]
+                lines.setdefault(reader, []).append(Line(entry["id"], outgoing(entry)))
         for reader, pending in lines.items():
             await self._append(reader, pending)
         if lines:

@@ -16,7 +16,7 @@ NAMESPACE = uuid.UUID("6f1d6c5e-0d1c-5b43-9c0e-6f8a2f3b9d10")
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """An event that a decision makes; `topic` is given where it is not the contract's own (a partner's feed)."""
+    """An event that a decision makes; `topic` is given where the contract leaves a part open (partners.<organisation>)."""
 
     event: Event
     subject: str | None = None
