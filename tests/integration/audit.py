@@ -11,11 +11,11 @@ from typing import Any
 from hulpketen_contracts import CaseOpened
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pydantic import SecretStr
-from services.chassis.mongo.database import connect
 
 from services.audit.domain.entry import Document
 from services.audit.events import Writer
 from services.audit.store import TrailStore
+from services.chassis.mongo.database import connect
 from services.chassis.pipeline.model import DeadLetter, Record
 from services.chassis.settings import MongoSettings
 from tests.conftest import Infrastructure
@@ -48,10 +48,12 @@ async def a_database(infrastructure: Infrastructure) -> AsyncIterator[Database]:
     """A database of one's own, with the indexes of the trail; it goes at the end."""
     name = f"audit_{uuid.uuid4().hex[:8]}"
     client = connect(MongoSettings(uri=SecretStr(infrastructure.mongo), database=name))
-    await TrailStore(client[name]).prepare()
-    yield client[name]
-    await client.drop_database(name)
-    client.close()
+    try:
+        await TrailStore(client[name]).prepare()
+        yield client[name]
+    finally:
+        await client.drop_database(name)
+        client.close()
 
 
 def writer(database: Database) -> Writer:
