@@ -47,12 +47,12 @@ class Entry(NamedTuple):
 
 def read(headers: Headers, value: bytes | None) -> Entry:
     """The entry of a record. Raises DecodeError for what is no event of the catalogue."""
-    data = _data(value)
     found = attributes(headers)
     if found.type not in _ACTIVITIES:
         decode(headers, value)  # raises, and says whether it is the type or its version that is not known
     if not _uuid(found.id) or not _source(found.source):
         raise DecodeError("bad-headers", "ce_id or ce_source has another form than the chain's own")
+    data = _data(value)
     person = _id(data.get("person") or data.get("subject"))
     return Entry(
         found.id,
