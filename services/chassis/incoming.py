@@ -57,7 +57,7 @@ def check_json(body: bytes, value: Any) -> None:
 
 def _deeper(value: Any, limit: int) -> bool:
     level = [value]
-    for _ in range(limit + 1):
+    for _ in range(limit):
         level = [
             child
             for node in level

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -41,6 +42,7 @@ class KafkaProducer:
         producer = AIOKafkaProducer(
             **_connection(self._settings),
             acks="all",
+            partitioner=_partition,
             enable_idempotence=self._settings.idempotent,
             request_timeout_ms=self._settings.request_timeout_ms,
             max_batch_size=131072,
@@ -82,6 +84,11 @@ class KafkaProducer:
             await asyncio.wait(futures, timeout=timeout)
         acks = [_ack(future) for future in futures]
         return acks + [None] * (len(records) - len(acks))
+
+
+def _partition(key: bytes | None, every: Sequence[int], available: Sequence[int]) -> int:
+    """The same partition for the same key. aiokafka's own hash, in Python, takes twenty times as long."""
+    return every[zlib.crc32(key or b"") % len(every)]
 
 
 def _ack(future: asyncio.Future[Any]) -> Ack | None:

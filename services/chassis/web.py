@@ -148,7 +148,7 @@ def _invalid(error: RequestValidationError) -> Problem:
 
 
 def _http(error: HTTPException) -> Problem:
-    return Problem(error.status_code, headers=error.headers)
+    return Problem(error.status_code, type="too-large" if error.status_code == 413 else "", headers=error.headers)
 
 
 def _store(error: PyMongoError) -> Problem:

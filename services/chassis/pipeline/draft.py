@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,13 +11,13 @@ from hulpketen_contracts import Envelope, Position, encode
 
 from services.chassis.pipeline.errors import Erased, KeyReused
 from services.chassis.pipeline.model import (
-    NAMESPACE,
     Context,
     Decide,
     Decision,
     Emit,
     IdempotencyKey,
     Record,
+    name_id,
     outbox_entry,
 )
 from services.chassis.pipeline.ports import Document
@@ -177,7 +176,7 @@ class Draft:
         doc["seq"] += 1
         target = emit.topic or doc["_id"]
         envelope = Envelope(
-            id=str(uuid.uuid5(NAMESPACE, f"{step.cause}|{event.TYPE}|{target}|{ordinal}")),
+            id=name_id(f"{step.cause}|{event.TYPE}|{target}|{ordinal}"),
             source=self._source,
             type=event.TYPE,
             time=self._now,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,13 @@ from typing import Any, NamedTuple
 from hulpketen_contracts import Decoded, Event, Message, Position
 
 State = dict[str, Any]
-NAMESPACE = uuid.UUID("6f1d6c5e-0d1c-5b43-9c0e-6f8a2f3b9d10")
+_NAMESPACE = uuid.UUID("6f1d6c5e-0d1c-5b43-9c0e-6f8a2f3b9d10").bytes
+
+
+def name_id(name: str) -> str:
+    """The UUIDv5 of a name in the pipeline's namespace, as text; `uuid.uuid5` gives the same at six times the cost."""
+    h = hashlib.sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()
+    return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{'89ab'[int(h[16], 16) & 3]}{h[17:20]}-{h[20:32]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,7 @@ class Context:
 
     def new_id(self, name: str) -> str:
         """A UUIDv5 of the cause and `name`, as text."""
-        return str(uuid.uuid5(NAMESPACE, f"{self.cause}|{name}"))
+        return name_id(f"{self.cause}|{name}")
 
 
 Decide = Callable[[State | None, Context], Decision | None]
