@@ -23,8 +23,8 @@ class Look:
     """A look at the data of no, one or several persons of a municipality, by `organisation`.
 
     `name` says what was done ("referral.person.read"); `activity` is a slug of the register of processing
-    activities; `subjects` are pseudonyms; `organisation` is None where the chain itself looked. Status: a person's abort is Ok, wrong input that was rightly refused is
-    Unset, and only technical failure is Error.
+    activities; `subjects` are pseudonyms; `organisation` is None where the chain itself looked. Status: a person's
+    abort is Ok, wrong input that was rightly refused is Unset, and only technical failure is Error.
     """
 
     name: str

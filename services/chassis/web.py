@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -29,6 +29,7 @@ from services.chassis.pipeline.errors import (
     Erased,
     KeyReused,
     OutboxFull,
+    PipelineError,
     StoreUnavailable,
     UnknownDeadLetter,
     WriteRefused,
@@ -125,14 +126,13 @@ def serve(app: App, http: HttpSettings) -> None:
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=http.shutdown_s,
     )
-    try:
+    # uvicorn raises the signal again when it is done: SIGINT as KeyboardInterrupt, SIGTERM ends the process.
+    with suppress(KeyboardInterrupt):
         _Server(config, app.state.stopping).run()
-    finally:
-        telemetry.shutdown()
 
 
 class _Server(uvicorn.Server):
-    """Tells open streams that the server is asked to stop, before it waits for them."""
+    """Tells open streams that the server is asked to stop, before it waits for them; writes the last spans."""
 
     def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
         super().__init__(config)
@@ -141,6 +141,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._stopping.set()
         await super().shutdown(sockets)
+        telemetry.shutdown()
 
 
 def _invalid(error: RequestValidationError) -> Problem:
@@ -182,7 +183,7 @@ _PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
 def _handler(make: Callable[[Any], Problem]) -> Callable[[Request, Any], Any]:
     async def handler(_: Request, error: Exception) -> Response:
         problem = make(error)
-        if problem.status >= 500 and not isinstance(error, Problem):
+        if problem.status >= 500 and isinstance(error, PyMongoError | PipelineError):
             logs.get_logger(__name__).warning("request_refused", error=error, status=problem.status)
         return problem.response()
 

@@ -76,7 +76,7 @@ def test_the_key_file_is_for_its_owner_alone(file: Path) -> None:
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
-def _derive(path: Path, into: "multiprocessing.Queue[bytes]") -> None:
+def _derive(path: Path, into: multiprocessing.Queue[bytes]) -> None:
     into.put(FileKeyProvider(path).derive("x"))
 
 
