@@ -1,0 +1,44 @@
+"""`hulpketen bench`: what the chain does in a second, each benchmark beside what it is compared with."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cli.bench import chain
+
+app = typer.Typer(help="Measure the chain on this machine.", no_args_is_help=True)
+BENCHMARKS = {"chain": "from the signals topic to the municipality's feed, beside a bare chain of the same hops"}
+
+
+@app.command("list")
+def list_benchmarks() -> None:
+    """Name the benchmarks.
+
+    Example: hulpketen bench list
+    """
+    for name, what in BENCHMARKS.items():
+        typer.echo(f"{name}: {what}")
+
+
+@app.command("chain")
+def bench_chain(
+    signals: Annotated[int, typer.Option(min=100, help="Signals fed in each round.")] = 10_000,
+    lines: Annotated[int, typer.Option(min=100, help="Lines of the delivery.")] = 10_000,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Measure the chain beside a bare one, in one run on the same broker and database.
+
+    Example: hulpketen bench chain --json
+    """
+    console = Console(stderr=True)
+    found = asyncio.run(chain.measure(signals, lines, console.print))
+    if as_json:
+        typer.echo(json.dumps(found))
+    else:
+        for name, value in found.items():
+            typer.echo(f"{name}: {value}")
