@@ -188,12 +188,12 @@ class KafkaAdmin:
             raise
         return str(described["cluster_id"])
 
-    async def make_topics(self, names: Iterable[str]) -> None:
-        """Make the topics that are not there."""
+    async def make_topics(self, names: Iterable[str], partitions: int | None = None) -> None:
+        """Make the topics that are not there; with the partitions of the settings if no other number is given."""
         client = await self._connected()
         missing = set(names) - set(await client.list_topics())
         for name in sorted(missing):
-            topic = NewTopic(name, self._settings.partitions, self._settings.replication_factor)
+            topic = NewTopic(name, partitions or self._settings.partitions, self._settings.replication_factor)
             try:
                 await client.create_topics([topic])
             except TopicAlreadyExistsError:
