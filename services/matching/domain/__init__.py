@@ -1,0 +1,1 @@
+"""The decisions of matching, pure: no clock, no database, no broker."""
