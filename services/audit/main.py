@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from hulpketen_contracts import TOPICS
@@ -25,7 +26,10 @@ def build(settings: Settings) -> App:
     """The application, with its runtime."""
 
     async def handle(records: Sequence[Record]) -> list[DeadLetter]:
-        return await writer.handle(records)
+        letters = await writer.handle(records)
+        if len(records) < settings.pipeline.batch_size:
+            await asyncio.sleep(settings.audit.gather_s)
+        return letters
 
     service = Service("audit", settings, topics=TOPICS_OF_THE_CHAIN, batch_handler=handle, single_writer=True)
     store = TrailStore(service.database)
@@ -38,6 +42,7 @@ def build(settings: Settings) -> App:
         await _hold(lease)
 
     writer = Writer(store, lease, bury, clock=now)
+    # A replay goes to the writer, too.
     service.operations = Operations(
         service.name, service.store, service.letters, writer.handle, service.consumer.let_through
     )
