@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deploy.local.errors import StackError
 
+BOARD_CLIENT, CLI_CLIENT = "hulpketen-board", "hulpketen-cli"
 SAMPLE = Path(__file__).parent / "sample"
 
 _PROFESSIONAL = (

@@ -5,9 +5,9 @@ class StackError(Exception):
     """The stack cannot start or go on. Trying again helps only once what the text names is mended."""
 
 
-class FolderInUseError(StackError):
+class FolderInUse(StackError):
     """Another stack runs on this data folder."""
 
 
-class PortTakenError(StackError):
+class PortTaken(StackError):
     """Something else listens on a port that the stack needs."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from deploy.local.errors import FolderInUseError, StackError
+from deploy.local.errors import FolderInUse, StackError
 
 DEFAULT = Path(".hulpketen")
 
@@ -38,7 +38,7 @@ class DataFolder:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
-            raise FolderInUseError(f"a stack is already running on the data folder {self.path}") from None
+            raise FolderInUse(f"a stack is already running on the data folder {self.path}") from None
         self._lock = lock
         return self
 

@@ -15,12 +15,11 @@ from typing import Any
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from deploy.local.access import Login, login_for
+from deploy.local.access import BOARD_CLIENT, CLI_CLIENT, Login, login_for
 from deploy.local.errors import StackError
 from deploy.local.folder import DataFolder, write_private
 from deploy.local.ports import HOST, SERVICES
 
-BOARD_CLIENT, CLI_CLIENT = "hulpketen-board", "hulpketen-cli"
 TOKEN_S = 3600
 _CODE_S = 60
 _MAX_CODES = 1000

@@ -7,7 +7,7 @@ import random
 import socket
 from collections.abc import Mapping
 
-from deploy.local.errors import PortTakenError, StackError
+from deploy.local.errors import PortTaken, StackError
 
 HOST = "127.0.0.1"
 SERVICES = ("intake", "matching", "notifications", "audit")
@@ -42,10 +42,10 @@ def taken(ports: Mapping[str, int]) -> list[str]:
 
 
 def check_free(ports: Mapping[str, int]) -> None:
-    """Raises: PortTakenError, naming each port that something else listens on."""
+    """Raises: PortTaken, naming each port that something else listens on."""
     if found := taken(ports):
         subject = f"port {found[0]} is" if len(found) == 1 else f"ports {', '.join(found)} are"
-        raise PortTakenError(f"{subject} taken on {HOST}: stop what listens there, or choose another --port-base")
+        raise PortTaken(f"{subject} taken on {HOST}: stop what listens there, or choose another --port-base")
 
 
 def _taken(port: int) -> bool:

@@ -18,7 +18,7 @@ from deploy.local.errors import StackError
 from deploy.local.leash import Leash, leashed
 
 LOG_LIMIT = 20_000_000
-_FIRST_DELAY, _LONGEST_DELAY, _STEADY_AFTER_S = 0.05, 2.0, 3.0
+_FIRST_DELAY_S, _LONGEST_DELAY_S, _STEADY_AFTER_S = 0.05, 2.0, 3.0
 _BAD_SETTINGS = 2
 _POLL_S = 0.02
 
@@ -45,9 +45,8 @@ class Process:
         self.starts = 0
         self._leash = leash
         self._on_change = on_change
-        self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._refused = False
 
     def start(self) -> None:
@@ -69,25 +68,21 @@ class Process:
 
     def kill(self) -> None:
         """kill -9, as a failure would; it is started again."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
 
     def roll(self) -> None:
         """Ask it to end; it is started again."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGTERM)
+        self._signal(signal.SIGTERM)
 
     async def stop(self) -> None:
         """End it with all its children: by SIGTERM, and by SIGKILL what is left after `stop_within_s`."""
-        self._stopping = True
-        if self._process and self._process.returncode is None:
-            self.roll()
+        self._stopping.set()
+        self.roll()
         if self._keeper:
-            done, _ = await asyncio.wait([self._keeper], timeout=self.program.stop_within_s)
-            if not done:
+            _, still = await asyncio.wait([self._keeper], timeout=self.program.stop_within_s)
+            if still:
                 self.kill()
                 await asyncio.wait([self._keeper], timeout=self.program.stop_within_s)
-            self._keeper.cancel()
 
     def rss_mb(self) -> float:
         """Resident memory in MB; 0 while it does not run."""
@@ -106,30 +101,38 @@ class Process:
             shutil.copyfile(log, log.with_suffix(".log.1"))
             os.truncate(log, 0)
 
+    def _signal(self, number: signal.Signals) -> None:
+        # Without a process there is no pid; to signal 0 would be to signal ourselves.
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
     async def _keep(self) -> None:
-        delay = _FIRST_DELAY
-        while not self._stopping:
+        delay = _FIRST_DELAY_S
+        while not self._stopping.is_set():
             began = time.monotonic()
             code = await self._live()
-            if self._stopping:
-                return
             self._refused = code == _BAD_SETTINGS
-            delay = _FIRST_DELAY if time.monotonic() - began > _STEADY_AFTER_S else min(delay * 2, _LONGEST_DELAY)
-            await asyncio.sleep(delay)
+            steady = time.monotonic() - began > _STEADY_AFTER_S
+            delay = _FIRST_DELAY_S if steady else min(delay * 2, _LONGEST_DELAY_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), delay)
 
     async def _live(self) -> int:
         """One life, from start to exit code. Whatever else is left of its group is killed."""
         process = await self._spawn()
-        self._process = process
         self.pid = process.pid
         self.starts += 1
         self._leash.add(process.pid)
+        if self._stopping.is_set():
+            self.roll()
         self._on_change(self.program.name, "started")
         code = await process.wait()
+        self.pid = 0
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         self._leash.remove(process.pid)
-        if not self._stopping:
+        if not self._stopping.is_set():
             self._on_change(self.program.name, f"ended ({_meaning(code)})")
         return code
 

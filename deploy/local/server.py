@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import unquote, urlencode
+from urllib.parse import unquote_plus, urlencode
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request
@@ -147,7 +147,7 @@ def _credentials(request: Request, form: Mapping[str, str]) -> tuple[str, str]:
         client, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return "", ""
-    return unquote(client), unquote(secret)
+    return unquote_plus(client), unquote_plus(secret)
 
 
 async def _form(request: Request) -> dict[str, str]:

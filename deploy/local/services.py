@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import httpx
 
+from deploy.local.access import BOARD_CLIENT
 from deploy.local.folder import DataFolder
 from deploy.local.infrastructure import mongo_uri
-from deploy.local.issuer import BOARD_CLIENT
 from deploy.local.ports import HOST
 from deploy.local.process import Program
 

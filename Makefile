@@ -1,0 +1,32 @@
+.PHONY: help install up test check format requirements clean
+
+help: ## What can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+install: ## Set up .venv; does nothing when nothing changed
+	@scripts/install
+
+up: install ## The whole chain on this machine, until Ctrl-C
+	@.venv/bin/hulpketen up
+
+test: install ## All tests; in under five minutes on two cores
+	@.venv/bin/pytest
+
+check: install ## Style, types, boundaries between packages, generated files
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+	.venv/bin/hulpketen contracts export --check
+	.venv/bin/hulpketen contracts check
+
+format: install ## Put the code in the one layout
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+requirements: ## Pin anew what pyproject.toml asks for (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--group dev --no-emit-package hulpketen-contracts --output-file requirements.txt pyproject.toml
+
+clean: ## Remove what was installed and generated; the data folder stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,41 @@
+"""`hulpketen`: the commands of the chain. Each error is one clear line and an exit code that is not 0."""
+
+from __future__ import annotations
+
+import sys
+
+import httpx
+import typer
+
+from cli import contracts, dead_letters, republish, token, trace, up
+from deploy.local.errors import StackError
+
+app = typer.Typer(
+    name="hulpketen",
+    help="Chain collaboration for debt prevention: run the chain, look into it, and keep it right.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+app.command("up")(up.up)
+app.command("token")(token.token)
+app.command("trace")(trace.trace)
+app.command("republish")(republish.republish)
+app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(contracts.app, name="contracts")
+
+
+def main() -> None:
+    """Entry point of the command `hulpketen`."""
+    try:
+        app()
+    except StackError as error:
+        _fail(str(error))
+    except httpx.HTTPError as error:
+        _fail(f"a service does not answer ({type(error).__name__}): is the stack still running?")
+
+
+def _fail(line: str) -> None:
+    print(f"hulpketen: {line}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,65 @@
+"""`hulpketen trace`: finds by any id and draws causes above effects."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from cli.spans import find, in_order
+from cli.trace import waterfall
+
+REFERRAL = "0f8fad5b-d9cb-469f-a165-70867728950e"
+
+
+def line(service: str, *spans: dict[str, Any]) -> str:
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]}
+    return json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": spans}]}]}) + "\n"
+
+
+def span(id: str, parent: str, start: int, end: int, trace: str = "t1", **attributes: str) -> dict[str, Any]:
+    return {
+        "traceId": trace,
+        "spanId": id,
+        "parentSpanId": parent,
+        "name": f"span {id}",
+        "startTimeUnixNano": str(start),
+        "endTimeUnixNano": str(end),
+        "attributes": [{"key": k.replace("_", "."), "value": {"stringValue": v}} for k, v in attributes.items()],
+    }
+
+
+def write(folder: Path) -> None:
+    (folder / "matching-1.jsonl").write_text(line("matching", span("a", "", 1_000_000, 9_000_000)))
+    follows = span("b", "a", 4_000_000, 5_000_000, cloudevents_event_subject=REFERRAL)
+    other = span("z", "", 0, 1, trace="t2", cloudevents_event_subject="another")
+    (folder / "audit-2.jsonl").write_text(line("audit", follows) + line("audit", other) + '{"resourceSpans":[{"half')
+
+
+def test_a_subject_leads_to_its_whole_trace(tmp_path: Path) -> None:
+    write(tmp_path)
+    traces = find(tmp_path, REFERRAL)
+    assert list(traces) == ["t1"]
+    assert [(depth, found.id, found.service) for depth, found in in_order(traces["t1"])] == [
+        (0, "a", "matching"),
+        (1, "b", "audit"),
+    ]
+
+
+def test_a_trace_is_found_by_its_own_id_and_an_unknown_id_is_not(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert list(find(tmp_path, "t2")) == ["t2"]
+    assert find(tmp_path, "nothing") == {}
+
+
+def test_the_waterfall_shows_each_span_where_it_was_in_time(tmp_path: Path) -> None:
+    write(tmp_path)
+    out = io.StringIO()
+    Console(file=out, width=120).print(waterfall("t1", find(tmp_path, REFERRAL)["t1"]))
+    first, second = out.getvalue().splitlines()[-2:]
+    assert first.index("█") < second.index("█")
+    assert first.count("█") == 40
+    assert second.split()[:5] == ["span", "b", "audit", "3.0", "1.0"]
