@@ -1,0 +1,5 @@
+"""`python -m services.intake` runs the service."""
+
+from services.intake.main import main
+
+main()

@@ -1,0 +1,163 @@
+"""A resident's choice of help, from filling in to confirmed: the vault, the code, the decision."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from services.chassis.auth import Principal
+from services.chassis.pipeline.engine import Engine
+from services.chassis.pipeline.model import Command, IdempotencyKey
+from services.intake.domain import choice as rules
+from services.intake.domain.choice import ChoiceIn, CodeRules, NotNow
+from services.intake.domain.client import Identifier, identifiers
+from services.intake.looking import Looks
+from services.intake.messages import Gateway, code_text
+from services.intake.store import Document, IntakeStore
+from services.intake.vault import Entry, Opened, Vault
+
+
+class Choices:
+    """What happens between a test and a confirmed choice."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        vault: Vault,
+        store: IntakeStore,
+        looks: Looks,
+        gateway: Gateway | None,
+        code_rules: CodeRules,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._engine = engine
+        self._vault = vault
+        self._store = store
+        self._looks = looks
+        self._gateway = gateway
+        self._code_rules = code_rules
+        self._clock = clock
+
+    async def choose(self, test: Document, given: ChoiceIn, key: IdempotencyKey | None) -> None:
+        """Keep the choice apart from any person, and send a code where that is safe. Raises NotNow, NotSent.
+
+        Whether a code was sent is not told: that would tell a stranger who has a safe-contact rule.
+        """
+        municipality, name = test["municipality"], f"choice-{test['test']}"
+        digest = self._vault.digest(municipality, "choice", given.model_dump_json())
+        before = await self._store.state(name)
+        if before is None or before["digest"] != digest:
+            (placed,) = await self._vault.place(municipality, [Entry((), given.personal(), apart=True)])
+            person = placed.person.pseudonym
+            await self._looks.record("keep-choice", None, [person])
+            try:
+                await self._engine.execute(Command(name, rules.choose(test, given.service, person, digest), key=key))
+            finally:
+                await self._drop_superseded(name, {person, before["person"] if before else person})
+        state = await self._store.state(name)
+        if state and state["digest"] == digest and not rules.has_code(state, self._clock(), self._code_rules):
+            await self._send_code(name, state, given)
+
+    async def _drop_superseded(self, name: str, pseudonyms: set[str]) -> None:
+        after = await self._store.state(name)
+        for each in pseudonyms - {after["person"] if after else ""}:
+            await self._vault.drop(each)
+
+    async def verify(self, test: Document, code: str, key: IdempotencyKey | None) -> bool:
+        """Enter a code: True confirms the choice, False was wrong. Raises NotNow where none can be entered."""
+        name = f"choice-{test['test']}"
+        tried = rules.try_code(self._hash(test, code), self._code_rules)
+        answer = await self._engine.execute(Command(name, tried, key=key))
+        if answer != "right":
+            return False
+        state = await self._waiting(name)
+        if state:
+            opened = await self._opened(state)
+            person = await self._proved(state["municipality"], opened)
+            await self._confirm(name, state, rules.confirm(person, "resident", None))
+        return True
+
+    async def confirm(self, test: Document, principal: Principal) -> None:
+        """A professional knows that this is who it says. Raises NotNow where there is no choice."""
+        name = f"choice-{test['test']}"
+        state = await self._waiting(name)
+        if state is None:
+            return
+        opened = await self._opened(state)
+        entry = Entry(identifiers(opened.values["identity"]), opened.values)
+        (placed,) = await self._vault.place(state["municipality"], [entry])
+        decide = rules.confirm(placed.person.pseudonym, "professional", principal.organisation)
+        await self._confirm(name, state, decide)
+
+    async def _waiting(self, name: str) -> Document | None:
+        """The choice where it still waits; None where it is confirmed."""
+        state = await self._store.state(name)
+        if state is None:
+            raise NotNow("no-choice")
+        return state if state["status"] == rules.WAITING else None
+
+    async def _opened(self, state: Mapping[str, Any]) -> Opened:
+        opened = await self._vault.open(state["person"])
+        if opened is None:
+            raise NotNow("no-choice")
+        return opened
+
+    async def _confirm(self, name: str, state: Document, decide: Any) -> None:
+        """The decision first; what was kept apart goes once it has joined a person."""
+        await self._engine.execute(Command(name, decide, cause=f"{name}/confirmed"))
+        after = await self._store.state(name)
+        if after and after["status"] == rules.CONFIRMED and after["person"] != state["person"]:
+            await self._vault.drop(state["person"])
+
+    async def _proved(self, municipality: str, opened: Opened) -> str:
+        """The person whom a code proves: one who is known with this very contact, or a person of this contact alone.
+
+        A code shows who holds a telephone, not who lives at an address; so it leads to no neighbour.
+        """
+        known, channel = identifiers(opened.values["identity"]), _channel(opened.values)
+        for pseudonym in await self._vault.look_up(municipality, known):
+            person = await self._vault.open(pseudonym)
+            if person and channel in _channels(person.values):
+                return (await self._vault.add(municipality, pseudonym, opened.values)).pseudonym
+        place = known[0]
+        identifier = Identifier("verified", f"{place.text}|{channel}", place.place)
+        (placed,) = await self._vault.place(municipality, [Entry([identifier], opened.values)])
+        return placed.person.pseudonym
+
+    async def _send_code(self, name: str, state: Document, given: ChoiceIn) -> None:
+        if self._gateway is None or await self._restricted(state["municipality"], given):
+            return
+        code = f"{secrets.randbelow(1_000_000):06d}"
+        hashed = self._hash(state, code)
+        may_be_sent = await self._engine.execute(Command(name, rules.issue_code(hashed, self._code_rules)))
+        if may_be_sent:
+            channel, to = given.contact.channel
+            await self._gateway.send(channel, to, code_text(code))
+            await self._engine.execute(Command(name, rules.code_sent(hashed)))
+
+    async def _restricted(self, municipality: str, given: ChoiceIn) -> bool:
+        """Whether this choice, or a person that it may be about, has a safe-contact rule: then no message goes out."""
+        if given.safe_contact and given.safe_contact.restrictions():
+            return True
+        for pseudonym in await self._vault.look_up(municipality, given.contact.client().identifiers()):
+            person = await self._vault.open(pseudonym)
+            if person and person.values.get("safe-contact"):
+                return True
+        return False
+
+    def _hash(self, state: Mapping[str, Any], code: str) -> str:
+        return self._vault.digest(state["municipality"], "code", f"{state['test']}/{code}")
+
+
+def _channels(values: Mapping[str, Any]) -> set[str]:
+    contact = values.get("contact", {})
+    return {contact[name].casefold() for name in ("phone", "email") if name in contact}
+
+
+def _channel(values: Mapping[str, Any]) -> str:
+    """Where the code went: the telephone, or else the e-mail address."""
+    contact = values["contact"]
+    return str(contact.get("phone") or contact["email"]).casefold()

@@ -1,0 +1,1 @@
+"""The pure decisions of intake: no framework, no clock, no store."""

@@ -1,0 +1,84 @@
+"""The composition root of intake."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fastapi import APIRouter
+
+from services.chassis.service import Service, now
+from services.chassis.web import App, create_app, serve
+from services.intake import (
+    api_choices,
+    api_deliveries,
+    api_households,
+    api_identity,
+    api_persons,
+    api_signals,
+    api_tests,
+    pages,
+    questionnaire_files,
+)
+from services.intake.choosing import Choices
+from services.intake.domain.basis import parse_grants
+from services.intake.domain.choice import CodeRules
+from services.intake.events import HANDLERS, TOPICS
+from services.intake.looking import Looks
+from services.intake.messages import HttpGateway
+from services.intake.settings import Settings
+from services.intake.store import IntakeStore
+from services.intake.taking import Desk
+from services.intake.vault import Vault
+
+
+def build(settings: Settings) -> App:
+    """The service as an application; what it connects to, it connects to when it starts."""
+    service = Service("intake", settings, handlers=HANDLERS, topics=TOPICS)
+    store = IntakeStore(service.database, timedelta(hours=settings.intake.delivery_key_hours))
+    service.before_start(store.prepare)
+    return create_app("intake", runtime=service, settings=settings, routers=_routers(service, store, settings))
+
+
+def _routers(service: Service, store: IntakeStore, settings: Settings) -> list[APIRouter]:
+    own = settings.intake
+    vault = Vault(store, service.keys, now, own.key_period_days)
+    looks = Looks(service.processing_log, now)
+    desk = Desk(
+        engine=service.engine,
+        vault=vault,
+        store=store,
+        keys=service.keys,
+        grants=parse_grants(own.legal_bases),
+        clock=now,
+    )
+    gateway = HttpGateway(str(own.messages_url), own.messages_timeout_s) if own.messages_url else None
+    if gateway:
+        service.on_stop(gateway.close)
+    code_rules = CodeRules(timedelta(minutes=own.code_minutes), own.code_attempts)
+    choices = Choices(
+        engine=service.engine,
+        vault=vault,
+        store=store,
+        looks=looks,
+        gateway=gateway,
+        code_rules=code_rules,
+        clock=now,
+    )
+    persons = api_persons.Persons(store, vault, service.engine, looks)
+    tests = questionnaire_files.load()
+    return [
+        api_signals.routes(desk, service.engine, vault, store, looks),
+        api_deliveries.routes(desk, store, own, now),
+        api_persons.routes(persons),
+        api_identity.routes(persons),
+        api_households.routes(persons),
+        api_tests.routes(service.engine, store, tests),
+        api_choices.routes(store, choices),
+        pages.routes(store, list(tests.values())[-1]),
+    ]
+
+
+def main() -> None:
+    """Run the service until it is asked to stop."""
+    settings = Settings.load()
+    serve(build(settings), settings.http)
