@@ -86,7 +86,5 @@ def _open(held: Any) -> Any:
         return [_open(part) for part in held]
     if not isinstance(held, dict):
         return held
-    kept: Iterable[tuple[str, Any]] = held.items()
-    return {
-        name: _open(part) for name, part in kept if (name, part) not in (("additionalProperties", False), ("title", ""))
-    }
+    dropped = (("additionalProperties", False), ("title", ""))
+    return {name: _open(part) for name, part in held.items() if (name, part) not in dropped}
