@@ -1,0 +1,1 @@
+"""What each partner may see, its feed and its ways out, and the partner board."""

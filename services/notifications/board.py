@@ -1,0 +1,91 @@
+"""The partner board: a page, what it needs to know, and its buttons, which act as the person who is signed in."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, Path
+from jinja2 import Environment
+from pydantic import Field
+from starlette.responses import HTMLResponse, Response
+
+from services.chassis.incoming import RequestModel
+from services.chassis.problems import Problem
+from services.chassis.sessions import Session, session_required
+from services.notifications.domain.board import ACTIONS, CODES
+from services.notifications.domain.directory import Directory
+from services.notifications.domain.texts import TEXTS
+from services.notifications.readers import Readers
+from services.notifications.upstream import Upstream
+
+PAGES = files(__package__) / "pages"
+MEDIA_TYPES = {"board.js": "text/javascript", "board.css": "text/css"}
+
+Signed = Annotated[Session, Depends(session_required)]
+Name = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
+Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
+Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+Action = Literal["accept", "decline", "waitlist", "start", "end", "cancel"]
+
+
+class ActionIn(RequestModel):
+    """Why, or with what outcome, where the action asks for it."""
+
+    reason: Code | None = None
+    outcome: Code | None = None
+
+
+class ReferralIn(RequestModel):
+    """A referral to be made: a service for a case."""
+
+    case: Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$")]
+    service: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+
+
+def routes(directory: Directory, readers: Readers, matching: Upstream, intake: Upstream) -> APIRouter:
+    """The page at `/`, and all below `/board`. Every route needs a session, and every POST its CSRF token."""
+    router = APIRouter(include_in_schema=False)
+    page = Environment(autoescape=True).from_string((PAGES / "board.html").read_text("utf-8"))
+    assets = {name: (PAGES / name).read_bytes() for name in MEDIA_TYPES}
+
+    @router.get("/")
+    async def board(session: Signed) -> HTMLResponse:
+        known = directory.organisations.get(session.principal.organisation)
+        name = known.name if known else session.principal.organisation
+        return HTMLResponse(page.render(t=TEXTS, organisation=name, csrf=session.csrf))
+
+    @router.get("/board/assets/{name}")
+    async def asset(name: str) -> Response:
+        if name not in assets:
+            raise Problem(404)
+        return Response(assets[name], media_type=MEDIA_TYPES[name], headers={"Cache-Control": "no-cache"})
+
+    @router.get("/board/me")
+    async def me(session: Signed) -> dict[str, Any]:
+        scopes = session.principal.scopes
+        reader = await readers.of(session.principal)
+        return {
+            "organisation": reader.organisation,
+            "cases": reader.whole_file and "cases:read" in scopes,
+            "scopes": sorted(scopes),
+            "actions": ACTIONS,
+            "codes": CODES,
+            "texts": TEXTS,
+            "names": directory.names(),
+        }
+
+    @router.post("/board/referrals", status_code=201)
+    async def refer(session: Signed, given: ReferralIn, key: Key) -> Any:
+        return await matching.call("POST", "/v1/referrals", session.access_token, given.model_dump(), key)
+
+    @router.post("/board/referrals/{name}/{action}")
+    async def act(session: Signed, name: Name, action: Action, given: ActionIn, key: Key) -> Any:
+        body = given.model_dump(exclude_none=True) or None
+        return await matching.call("POST", f"/v1/referrals/{name}/{action}", session.access_token, body, key)
+
+    @router.get("/board/{kind}/{name}/person")
+    async def person(session: Signed, kind: Literal["referrals", "cases"], name: Name) -> Any:
+        return await intake.call("GET", f"/v1/{kind}/{name}/person", session.access_token)
+
+    return router

@@ -1,0 +1,132 @@
+"""The way out over Kafka: the feed of each organisation that chose it, on its own topic, by one process at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
+from typing import Protocol
+
+from aiokafka.errors import KafkaError
+from hulpketen_contracts import with_sequence
+
+from services.chassis.logs import get_logger
+from services.chassis.pipeline.errors import StoreUnavailable
+from services.chassis.pipeline.model import Ack, Outgoing
+from services.notifications.domain.directory import Directory, Organisation
+from services.notifications.streams import Hub, Line
+
+log = get_logger(__name__)
+_PAUSE_S = 1.0
+
+
+class Lease(Protocol):
+    """Of the one that delivers."""
+
+    async def held(self) -> bool: ...
+
+    async def release(self) -> None: ...
+
+
+class Cursors(Protocol):
+    """How far each feed has been sent on, and to which incarnation of the broker."""
+
+    async def cursor(self, organisation: str) -> tuple[int, str]: ...
+
+    async def set_cursor(self, organisation: str, n: int, incarnation: str) -> None: ...
+
+
+class Topics(Protocol):
+    """Makes topics."""
+
+    async def make_topics(self, names: Iterable[str], partitions: int | None = None) -> None: ...
+
+
+class Producer(Protocol):
+    """Sends records, all in flight together, and says which were acknowledged."""
+
+    async def send(self, records: Sequence[Outgoing]) -> list[Ack | None]: ...
+
+
+class Delivery:
+    """Sends feeds on, in the order of their numbers and at least once: readers drop by number what they have seen."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        directory: Directory,
+        cursors: Cursors,
+        lease: Lease,
+        topics: Topics,
+        producer: Producer,
+        *,
+        first: Callable[[str], Awaitable[int]],
+        incarnation: Callable[[], str],
+    ) -> None:
+        """`first`: the lowest number of a feed that is kept."""
+        self._hub = hub
+        self._directory = directory
+        self._cursors = cursors
+        self._lease = lease
+        self._topics = topics
+        self._producer = producer
+        self._first = first
+        self._incarnation = incarnation
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+
+    async def look(self) -> None:
+        """Begin what should be under way and is not; to be called again and again. Without the lease: stop all."""
+        if not self._incarnation() or not await self._lease.held():
+            return await self._stop()
+        for organisation in self._directory.organisations.values():
+            task = self._under_way.get(organisation.id)
+            if organisation.kafka and (task is None or task.done()):
+                self._under_way[organisation.id] = asyncio.create_task(self._try(organisation))
+        return None
+
+    async def close(self) -> None:
+        """Stop, and let another process go on at once."""
+        await self._stop()
+        await self._lease.release()
+
+    async def _stop(self) -> None:
+        tasks, self._under_way = list(self._under_way.values()), {}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _try(self, organisation: Organisation) -> None:
+        try:
+            await self._deliver(organisation)
+        except (KafkaError, StoreUnavailable, OSError, TimeoutError) as error:
+            log.warning("delivery_waits", organisation=organisation.id, error=error)
+
+    async def _deliver(self, organisation: Organisation) -> None:
+        """Send on until something changes or fails. A broker that lost its log is sent all that is kept, again."""
+        incarnation = self._incarnation()
+        if organisation.feed is None:
+            return
+        n, known = await self._cursors.cursor(organisation.id)
+        if known != incarnation:
+            n = max(await self._first(organisation.feed) - 1, 0)
+        topic = f"partners.{organisation.id}"
+        await self._topics.make_topics([topic], partitions=1)  # one, so that the numbers keep their order
+        async with aclosing(self._hub.pages(organisation.feed, n, lambda: _PAUSE_S)) as pages:
+            async for lines in pages:
+                chosen = self._directory.organisations[organisation.id] == organisation
+                if not chosen or self._incarnation() != incarnation or not await self._lease.held():
+                    return
+                if lines and not await self._send(organisation.id, topic, lines, incarnation):
+                    return
+
+    async def _send(self, organisation: str, topic: str, lines: Sequence[Line], incarnation: str) -> bool:
+        """Whether all were acknowledged; the cursor stands after the last before which none failed."""
+        acks = await self._producer.send([_record(topic, line) for line in lines])
+        sent = acks.index(None) if None in acks else len(acks)
+        if sent:
+            await self._cursors.set_cursor(organisation, lines[sent - 1].n, incarnation)
+        return sent == len(lines)
+
+
+def _record(topic: str, line: Line) -> Outgoing:
+    return line.record._replace(topic=topic, headers=with_sequence(line.record.headers, line.n))

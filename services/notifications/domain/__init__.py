@@ -1,0 +1,1 @@
+"""The decisions of notifications: pure, without a framework."""

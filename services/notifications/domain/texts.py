@@ -1,0 +1,135 @@
+"""What the board says, Dutch first and English beside it; the codes of the chain are keys, too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Text(NamedTuple):
+    """One text in both languages."""
+
+    nl: str
+    en: str
+
+
+TEXTS: Mapping[str, Text] = {
+    # The page
+    "title": Text("Samenwerkbord", "Partner board"),
+    "skip": Text("Naar de inhoud", "Skip to content"),
+    "language": Text("English", "Nederlands"),
+    "logout": Text("Uitloggen", "Sign out"),
+    "live": Text("Live", "Live"),
+    "not-live": Text("Niet live – we proberen het opnieuw", "Not live – trying again"),
+    "no-access": Text("Uw rol heeft geen bord.", "Your role has no board."),
+    "referrals": Text("Verwijzingen", "Referrals"),
+    "cases": Text("Zaken", "Cases"),
+    "no-referrals": Text(
+        "Er zijn nog geen verwijzingen. Nieuwe verschijnen hier vanzelf.",
+        "There are no referrals yet. New ones appear here by themselves.",
+    ),
+    "no-cases": Text(
+        "Er zijn geen open zaken. Nieuwe verschijnen hier vanzelf.",
+        "There are no open cases. New ones appear here by themselves.",
+    ),
+    "from": Text("Van", "From"),
+    "to": Text("Naar", "To"),
+    "changed": Text("Gewijzigd", "Changed"),
+    "reason": Text("Reden", "Reason"),
+    "outcome": Text("Uitkomst", "Outcome"),
+    "who": Text("Over wie gaat het?", "Who is it about?"),
+    "close": Text("Sluiten", "Close"),
+    "confirm": Text("Bevestigen", "Confirm"),
+    "back": Text("Terug", "Back"),
+    "proposals": Text("Voorgestelde hulp", "Proposed help"),
+    "refer": Text("Verwijs", "Refer"),
+    "signals": Text("Meldingen", "Signals"),
+    "crisis": Text("Dreigende situatie", "Threatening situation"),
+    "repeated": Text("Herhaalde melding", "Repeated signal"),
+    "single": Text("Enkelvoudig", "Single"),
+    "multiple": Text("Meervoudig", "Multiple"),
+    "met": Text("Voldoet", "Met"),
+    "not-met": Text("Voldoet niet", "Not met"),
+    "unknown": Text("Niet bekend", "Not known"),
+    # Status
+    "made": Text("Nieuw", "New"),
+    "accepted": Text("Geaccepteerd", "Accepted"),
+    "declined": Text("Afgewezen", "Declined"),
+    "waitlisted": Text("Op de wachtlijst", "On the waiting list"),
+    "started": Text("Hulp gestart", "Help started"),
+    "ended": Text("Hulp afgerond", "Help ended"),
+    "cancelled": Text("Ingetrokken", "Cancelled"),
+    "expired": Text("Verlopen", "Expired"),
+    "open": Text("Open", "Open"),
+    "closed": Text("Gesloten", "Closed"),
+    # Actions
+    "accept": Text("Accepteren", "Accept"),
+    "decline": Text("Afwijzen", "Decline"),
+    "waitlist": Text("Op de wachtlijst", "Put on waiting list"),
+    "start": Text("Hulp starten", "Start help"),
+    "end": Text("Hulp afronden", "End help"),
+    "cancel": Text("Intrekken", "Cancel"),
+    # Codes
+    "reason.capacity": Text("Geen plaats", "No room"),
+    "reason.not-eligible": Text("Voldoet niet aan de voorwaarden", "Not eligible"),
+    "reason.outside-area": Text("Buiten ons werkgebied", "Outside our area"),
+    "reason.missing-information": Text("Er ontbreken gegevens", "Information is missing"),
+    "reason.other-help-running": Text("Er loopt al andere hulp", "Other help is running"),
+    "reason.safety": Text("Veiligheid", "Safety"),
+    "reason.other": Text("Anders", "Other"),
+    "reason.additional-assessment": Text("Eerst een eigen beoordeling nodig", "Needs an assessment first"),
+    "reason.withdrawn-by-resident": Text("De inwoner ziet ervan af", "Withdrawn by the resident"),
+    "reason.no-contact": Text("Geen contact gekregen", "No contact"),
+    "reason.other-help-found": Text("Andere hulp gevonden", "Other help was found"),
+    "reason.moved-away": Text("Verhuisd", "Moved away"),
+    "reason.made-in-error": Text("Per vergissing gemaakt", "Made in error"),
+    "outcome.completed": Text("Afgerond", "Completed"),
+    "outcome.partly": Text("Deels afgerond", "Partly completed"),
+    "outcome.stopped-by-resident": Text("Gestopt door de inwoner", "Stopped by the resident"),
+    "outcome.no-contact": Text("Geen contact gekregen", "No contact"),
+    "outcome.referred-on": Text("Doorverwezen", "Referred on"),
+    "outcome.failed": Text("Niet gelukt", "Did not succeed"),
+    "rule.municipality": Text("Gemeente", "Municipality"),
+    "rule.status": Text("Hulp is open", "Service is open"),
+    "rule.capacity": Text("Plaats", "Room"),
+    "rule.exit": Text("Past bij de situatie", "Fits the situation"),
+    "rule.need": Text("Past bij de melding", "Fits the signal"),
+    "rule.crisis": Text("Dreigende situatie", "Threatening situation"),
+    "rule.age": Text("Leeftijd", "Age"),
+    "rule.conditions": Text("Voorwaarden", "Conditions"),
+    # Who it is about
+    "safe-contact": Text(
+        "Let op: veilig contact. Neem alleen contact op zoals hieronder staat.",
+        "Take care: safe contact. Only make contact as stated below.",
+    ),
+    "withheld": Text(
+        "Niet zichtbaar, tot een professional het vrijgeeft", "Not shown until a professional releases it"
+    ),
+    "secret-address": Text("Geheim adres", "Secret address"),
+    "no-letter": Text("Geen brief sturen", "Send no letter"),
+    "no-call": Text("Niet bellen", "Do not call"),
+    "no-message": Text("Geen bericht sturen", "Send no message"),
+    "no-visit": Text("Niet langsgaan", "Do not visit"),
+    "name": Text("Naam", "Name"),
+    "surname": Text("Achternaam", "Surname"),
+    "birthDate": Text("Geboortedatum", "Date of birth"),
+    "bsn": Text("BSN", "BSN"),
+    "postcode": Text("Postcode", "Postcode"),
+    "houseNumber": Text("Huisnummer", "House number"),
+    "houseNumberAddition": Text("Toevoeging", "Addition"),
+    "phone": Text("Telefoon", "Phone"),
+    "email": Text("E-mail", "E-mail"),
+    "nobody": Text("Er zijn geen gegevens die u mag zien.", "There is nothing that you may see."),
+}
+
+ERRORS: Mapping[int, Text] = {
+    400: Text("Er ontbreekt iets, of iets is niet goed gekozen.", "Something is missing, or not well chosen."),
+    401: Text("Uw sessie is verlopen. Log opnieuw in.", "Your session has ended. Sign in again."),
+    403: Text("Met uw rol kan dit niet.", "Your role may not do this."),
+    404: Text("Dit is niet (meer) te vinden.", "This cannot be found (any more)."),
+    409: Text(
+        "Dit kan nu niet: de verwijzing of zaak is intussen veranderd.",
+        "This is not possible now: the referral or case has changed in the meantime.",
+    ),
+    503: Text("Dit lukt nu even niet. Probeer het zo opnieuw.", "This does not work right now. Try again soon."),
+}

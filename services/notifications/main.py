@@ -1,0 +1,128 @@
+"""Notifications, put together."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import httpx
+
+from services.chassis.keys import Sealer
+from services.chassis.login import Client
+from services.chassis.mongo.feeds import MongoFeeds
+from services.chassis.pipeline.feed import FeedPublisher
+from services.chassis.service import Service, now
+from services.chassis.sessions import Sessions, session_routes
+from services.chassis.settings import load
+from services.chassis.web import App, create_app, serve
+from services.notifications import api, api_events, board
+from services.notifications.delivery import Delivery
+from services.notifications.domain.directory import Directory
+from services.notifications.events import TOPICS, handlers
+from services.notifications.readers import Readers
+from services.notifications.settings import NotificationsSettings, Settings
+from services.notifications.store import NotificationsStore
+from services.notifications.streams import Hub
+from services.notifications.upstream import Upstream
+
+REFRESH_EVERY_S = 15.0
+FOLLOW_AGAIN_S = 0.5
+DELIVERY_EVERY_S = 1.0
+PRUNE_EVERY_S = 3_600.0
+
+
+class Parts:
+    """What lives as long as the process, beside the chassis' own service."""
+
+    def __init__(self, settings: Settings) -> None:
+        own = settings.notifications
+        self.directory = Directory()
+        self.service = Service(
+            "notifications",
+            settings,
+            handlers=handlers(self.directory),
+            topics=TOPICS,
+            publisher=lambda service: FeedPublisher(service.store, MongoFeeds(service.database)),
+        )
+        self.feeds = MongoFeeds(self.service.database)
+        self.store = NotificationsStore(self.service.database, self.feeds)
+        self.hub = Hub(
+            self.store.new_lines,
+            self.feeds.after,
+            held=own.lines_held,
+            page=own.page,
+            most=own.streams,
+            most_each=own.streams_per_organisation,
+        )
+        self.delivery = Delivery(
+            self.hub,
+            self.directory,
+            self.store,
+            self.service.lease("delivery"),
+            self.service.admin,
+            self.service.producer,
+            first=self.feeds.first,
+            incarnation=self.service.incarnation.known,
+        )
+        self.matching = Upstream(own.matching_url, own.upstream_timeout_s)
+        self.intake = Upstream(own.intake_url, own.upstream_timeout_s)
+        self._keep_for = timedelta(days=own.feed_days)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        service = self.service
+        service.before_start(self.store.prepare)
+        service.before_start(self.refresh)
+        service.every("follow", FOLLOW_AGAIN_S, self.hub.follow)
+        service.every("directory", REFRESH_EVERY_S, self.refresh)
+        service.every("delivery", DELIVERY_EVERY_S, self.delivery.look)
+        service.every("prune", PRUNE_EVERY_S, self.prune)
+        for stop in (self.delivery.close, self.matching.close, self.intake.close):
+            service.on_stop(stop)
+
+    async def refresh(self) -> None:
+        """Learn what another process of this service took in."""
+        await self.store.refresh(self.directory)
+
+    async def prune(self) -> None:
+        """Remove what feeds have kept long enough."""
+        await self.store.prune(now() - self._keep_for)
+
+
+def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> App:
+    """The application, with its runtime."""
+    own = settings.notifications
+    parts = Parts(settings)
+    service, readers = parts.service, Readers(parts.store, parts.directory)
+    lists = api.Lists(parts.store, parts.feeds.last, service.processing_log.record, now)
+    app = create_app(
+        "notifications",
+        runtime=service,
+        settings=settings,
+        routers=[
+            api.routes(lists, readers),
+            api_events.routes(parts.hub, parts.feeds, readers, own, now),
+            board.routes(parts.directory, readers, parts.matching, parts.intake),
+        ],
+        transport=transport,
+    )
+    sessions = _sessions(own, parts, app)
+    app.state.sessions = sessions
+    app.include_router(session_routes(sessions))
+
+    async def end_streams() -> None:
+        await app.state.stopping.wait()
+        parts.hub.close()
+
+    service.every("end_streams", FOLLOW_AGAIN_S, end_streams)
+    return app
+
+
+def _sessions(own: NotificationsSettings, parts: Parts, app: App) -> Sessions:
+    client = Client(own.client_id, own.client_secret.get_secret_value(), own.public_url)
+    return Sessions(client, parts.store, app.state.verifier, Sealer(parts.service.keys.derive("sessions")))
+
+
+def main() -> None:
+    """Run the service until it is asked to stop."""
+    settings = load(Settings)
+    serve(build(settings), settings.http)

@@ -1,0 +1,166 @@
+// The partner board: what the organisation may see, live, with the buttons that role and status allow.
+"use strict";
+const REFERRAL = "nl.hulpketen.partners.referral-changed.v1", CASE = "nl.hulpketen.partners.case-changed.v1";
+const AGAIN_MS = 3000, CARDS = 300;
+const $ = (selector, within = document) => within.querySelector(selector);
+const csrf = $("meta[name=csrf]").content;
+const keys = new Map(); // a button pressed again after a failure repeats the same request
+let me, source;
+
+// A text in both languages; the style sheet shows the one that is chosen.
+function say(key) {
+  const [nl, en] = me.texts[key] ?? [key, key];
+  return bilingual(nl, en);
+}
+const bilingual = (nl, en) => el("span", {}, el("span", { lang: "nl" }, nl), el("span", { lang: "en" }, en ?? nl));
+function el(tag, attributes, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes))
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value !== false && value !== undefined) node.setAttribute(name, value);
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+const facts = (pairs) => el("dl", {}, ...pairs.filter(([, value]) => value).flatMap(([key, value]) => [el("dt", {}, say(key)), el("dd", {}, value)]));
+const organisation = (id) => me.names.organisations[id] ?? id;
+const service = (id) => me.names.services[id] ?? id;
+
+async function call(path, body) {
+  const options = { headers: { Accept: "application/json" } };
+  const request = path + JSON.stringify(body ?? null);
+  if (body) {
+    if (!keys.has(request)) keys.set(request, [...crypto.getRandomValues(new Uint8Array(16))].join("-"));
+    Object.assign(options, { method: "POST", body: JSON.stringify(body) });
+    Object.assign(options.headers, { "Content-Type": "application/json", "X-CSRF-Token": csrf, "Idempotency-Key": keys.get(request) });
+  }
+  const answer = await fetch(path, options);
+  const found = await answer.json();
+  if (answer.status === 401) location.assign("/login");
+  if (answer.status < 500) keys.delete(request);
+  if (!answer.ok) throw found;
+  return found;
+}
+
+function complain(problem) {
+  const sentence = problem?.detailEn ? bilingual(problem.detail, problem.detailEn)
+    : bilingual("Dit lukt nu even niet. Probeer het zo opnieuw.", "This does not work right now. Try again soon.");
+  $("#message").replaceChildren(sentence);
+  $("#message").hidden = false;
+}
+
+// Run what a button does: once at a time, and with its error shown.
+const doing = (work) => async ({ currentTarget: button }) => {
+  $("#message").hidden = true;
+  button.disabled = true;
+  try { await work(); } catch (problem) { complain(problem); } finally { button.disabled = false; }
+};
+
+function choose(action) {
+  const due = me.codes[action];
+  if (!due) return Promise.resolve({});
+  const [field, codes] = due, dialog = $("#choice");
+  $("legend", dialog).replaceChildren(say(action));
+  $(".content", dialog).replaceChildren(...codes.map((code) => el("label", {}, el("input", { type: "radio", name: "code", value: code, required: "" }), say(`${field}.${code}`))));
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((done) => dialog.addEventListener("close", () => {
+    const chosen = $("input:checked", dialog);
+    done(dialog.returnValue === "confirm" && chosen ? { [field]: chosen.value } : null);
+  }, { once: true }));
+}
+
+async function act(name, action) {
+  const body = await choose(action);
+  if (body) await call(`/board/referrals/${name}/${action}`, body);
+}
+
+async function who(kind, name) {
+  const { person, safeContact, withheld } = await call(`/board/${kind}/${name}/person`);
+  const list = (names, prefix = "") => el("ul", {}, ...names.map((each) => el("li", {}, say(prefix + each))));
+  const notice = safeContact?.restricted ? el("div", { class: "notice", role: "alert" }, say("safe-contact"), list(safeContact.rules)) : null;
+  const shown = Object.entries(person ?? {});
+  const hidden = withheld?.length ? el("div", {}, el("p", {}, say("withheld")), list(withheld)) : null;
+  const parts = [notice, shown.length ? facts(shown.map(([key, value]) => [key, String(value)])) : say("nobody"), hidden];
+  $("#person .content").replaceChildren(...parts.filter(Boolean));
+  $("#person").showModal();
+}
+
+function actionsOf(referral) {
+  const mine = (role, side, scope) => (referral[side] === me.organisation && me.scopes.includes(scope) ? me.actions[role][referral.status] ?? [] : []);
+  return [...mine("receiver", "toOrganisation", "referrals:answer"), ...mine("sender", "fromOrganisation", "referrals:write")];
+}
+const button = (key, work, kind = "") => el("button", { type: "button", class: kind, onclick: doing(work) }, say(key));
+const about = (kind, name) => (me.scopes.includes("persons:read") ? button("who", () => who(kind, name)) : null);
+
+function referralCard(referral) {
+  const changed = new Date(referral.changedAt).toLocaleString("nl-NL", { dateStyle: "medium", timeStyle: "short" });
+  const pairs = [["from", organisation(referral.fromOrganisation)], ["to", organisation(referral.toOrganisation)], ["changed", changed],
+    ["reason", referral.reason && say(`reason.${referral.reason}`)], ["outcome", referral.outcome && say(`outcome.${referral.outcome}`)]];
+  const buttons = actionsOf(referral).map((action, i) => button(action, () => act(referral.referral, action), i ? "" : "primary"));
+  return [el("div", { class: "head" }, el("h3", {}, service(referral.service)), el("span", { class: "badge" }, say(referral.status))),
+    facts(pairs), el("div", { class: "actions" }, ...buttons, about("referrals", referral.referral))];
+}
+
+function proposed(one, proposal) {
+  const rules = proposal.rules.map((rule) => el("small", {}, say(`rule.${rule.rule}`), ": ", say(rule.met === true ? "met" : rule.met === false ? "not-met" : "unknown")));
+  const refer = me.scopes.includes("referrals:write") && button("refer", () => call("/board/referrals", { case: one.case, service: proposal.service }));
+  return el("li", {}, el("div", {}, service(proposal.service), el("small", {}, organisation(proposal.organisation)), ...rules), refer || null);
+}
+
+function caseCard(one) {
+  const badges = [el("span", { class: "badge" }, say(one.status)), el("span", { class: "badge" }, say(one.kind)),
+    one.repeated ? el("span", { class: "badge" }, say("repeated")) : null, one.crisis ? el("span", { class: "badge danger" }, say("crisis")) : null];
+  const proposals = one.status === "open" && one.proposals?.length
+    ? el("details", {}, el("summary", {}, say("proposals"), ` (${one.proposals.length})`), el("ul", {}, ...one.proposals.map((each) => proposed(one, each)))) : null;
+  return [el("div", { class: "head" }, el("h3", {}, one.case.slice(0, 8)), ...badges.filter(Boolean)),
+    facts([["signals", String(one.signals)], ["outcome", one.result]]), proposals, el("div", { class: "actions" }, about("cases", one.case))];
+}
+
+const KINDS = { referrals: { key: "referral", card: referralCard, held: new Map() }, cases: { key: "case", card: caseCard, held: new Map() } };
+function show(name, view) {
+  const kind = KINDS[name], list = $(`#${name} .cards`), id = view[kind.key], before = kind.held.get(id);
+  if (before && view.version < before.version) return;
+  const whole = name === "cases" && before ? { ...view, proposals: view.proposals ?? before.proposals } : view;
+  kind.held.set(id, whole);
+  const old = document.getElementById(id), focused = old?.contains(document.activeElement), open = old && $("details[open]", old);
+  const card = el("li", { id, "data-status": whole.status, tabindex: "-1" }, ...kind.card(whole).filter(Boolean));
+  if (open) $("details", card)?.setAttribute("open", "");
+  if (old) old.replaceWith(card); else list.prepend(card);
+  if (focused) card.focus();
+  for (const extra of [...list.children].slice(CARDS)) { kind.held.delete(extra.id); extra.remove(); }
+  $(`#${name} .empty`).hidden = list.children.length > 0;
+}
+
+function live(yes) {
+  const state = $("#live");
+  if (state.dataset.live === (yes ? "yes" : "no")) return;
+  state.dataset.live = yes ? "yes" : "no";
+  state.replaceChildren(say(yes ? "live" : "not-live"));
+}
+
+function follow(n) {
+  source = new EventSource(`/v1/events?after=${n}`);
+  source.onopen = () => live(true);
+  source.onerror = () => { live(false); if (source.readyState === EventSource.CLOSED) setTimeout(start, AGAIN_MS); };
+  source.addEventListener(REFERRAL, ({ data }) => show("referrals", JSON.parse(data).data));
+  source.addEventListener(CASE, ({ data }) => me.cases && show("cases", JSON.parse(data).data));
+}
+
+async function start() {
+  try {
+    me = await call("/board/me");
+    const kinds = me.cases ? ["referrals", "cases"] : ["referrals"];
+    const pages = await Promise.all(kinds.map((kind) => call(`/v1/${kind}?sort=newest&perPage=200`)));
+    $("#cases").hidden = !me.cases;
+    pages.forEach((page, i) => [...page.items].reverse().forEach((view) => show(kinds[i], view)));
+    follow(Math.min(...pages.map((page) => page.asOf)));
+  } catch (problem) {
+    if (problem?.status) complain(problem);
+    setTimeout(start, AGAIN_MS);
+  }
+}
+
+const language = (chosen) => { document.documentElement.lang = chosen; localStorage.setItem("language", chosen); };
+$("#language").addEventListener("click", () => language(document.documentElement.lang === "nl" ? "en" : "nl"));
+language(localStorage.getItem("language") === "en" ? "en" : "nl");
+start();
