@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import zlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -17,13 +17,12 @@ from faststream.kafka.annotations import KafkaMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from services.chassis.logs import get_logger
-from services.chassis.pipeline.errors import StoreUnavailable
+from services.chassis.loops import BatchLoop, Handle
 from services.chassis.pipeline.model import Ack, Outgoing, Record
 from services.chassis.settings import KafkaSettings
 
 log = get_logger(__name__)
-Handle = Callable[[Sequence[Record]], Awaitable[object]]
-BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+ANSWER_S = 5.0
 
 
 async def _undecoded(_: object) -> None:
@@ -103,7 +102,7 @@ class KafkaSubscriber:
 
     def __init__(self, settings: KafkaSettings, group: str, topics: Sequence[str], handle: Handle, batch: int) -> None:
         self._settings = settings
-        self._handle = handle
+        self._loop = BatchLoop(handle)
         self._broker = FastStreamBroker(
             settings.bootstrap.split(","),
             security=_security(settings),
@@ -126,23 +125,22 @@ class KafkaSubscriber:
         )
         subscriber(self._on_batch)
         self._subscriber = subscriber
-        self.healthy = False
 
     async def start(self) -> None:
         """Subscribe. Raises KafkaError while the broker is away."""
         await self._broker.start()
-        self.healthy = True
+        self._loop.healthy = True
 
     async def stop(self) -> None:
         """Let the batch at hand finish, within bounds, and leave the group."""
-        self.healthy = False
+        self._loop.healthy = False
         await self._broker.stop()
 
     @property
     def assigned(self) -> bool:
         """Whether the group has formed and the last batch went well: what readiness looks at."""
         consumer = self._subscriber.consumer
-        return self.healthy and consumer is not None and consumer.subscription() is not None
+        return self._loop.healthy and consumer is not None and consumer.subscription() is not None
 
     async def _on_batch(self, _: Any, message: KafkaMessage) -> None:
         raw = message.raw_message
@@ -150,25 +148,8 @@ class KafkaSubscriber:
             Record(r.topic, r.partition, r.offset, r.key, r.value, r.headers)
             for r in (raw if isinstance(raw, tuple) else (raw,))
         ]
-        await self._until_safe(records)
+        await self._loop.until_safe(records)
         await message.ack()
-
-    async def _until_safe(self, records: Sequence[Record]) -> None:
-        """The same batch again, with backoff, until the database has it: nothing is committed before."""
-        attempt = 0
-        while True:
-            try:
-                await self._handle(records)
-            except StoreUnavailable as error:
-                log.warning("batch_waits", error=error, records=len(records), attempt=attempt)
-            except Exception as error:
-                log.error("batch_failed", error=error, records=len(records), attempt=attempt)
-            else:
-                self.healthy = True
-                return
-            self.healthy = attempt < 2
-            await asyncio.sleep(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])
-            attempt += 1
 
 
 class KafkaAdmin:
@@ -179,10 +160,11 @@ class KafkaAdmin:
         self._client: AIOKafkaAdminClient | None = None
 
     async def cluster_id(self) -> str:
-        """The cluster's id: another one than before means another log. Raises KafkaError."""
-        client = await self._connected()
+        """The cluster's id: another one than before means another log. Raises KafkaError, TimeoutError."""
         try:
-            described = await client.describe_cluster()
+            async with asyncio.timeout(ANSWER_S):
+                client = await self._connected()
+                described = await client.describe_cluster()
         except BaseException:
             await self.close()
             raise

@@ -19,6 +19,7 @@ from services.chassis.housekeeping import Housekeeper
 from services.chassis.kafka import KafkaAdmin, KafkaProducer, KafkaSubscriber
 from services.chassis.keys import KeyProvider, open_provider
 from services.chassis.logs import get_logger
+from services.chassis.loops import work_under
 from services.chassis.mongo.coordination import MongoIncarnation, MongoLeases
 from services.chassis.mongo.database import Database, connect
 from services.chassis.mongo.dead_letters import DeadLetters
@@ -31,7 +32,7 @@ from services.chassis.pipeline.engine import Engine
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.pipeline.incarnation import Incarnation
 from services.chassis.pipeline.leases import Lease
-from services.chassis.pipeline.model import Handlers, Record
+from services.chassis.pipeline.model import DeadLetter, Handlers, Record
 from services.chassis.pipeline.ports import Publisher
 from services.chassis.pipeline.publisher import KafkaPublisher
 from services.chassis.pipeline.relay import Relay, Republisher
@@ -42,7 +43,7 @@ log = get_logger(__name__)
 RELAY_EVERY_S = 0.5
 HOUSEKEEPING_EVERY_S = 10.0
 Hook = Callable[[], Awaitable[None]]
-BatchHandler = Callable[[Sequence[Record]], Awaitable[object]]
+BatchHandler = Callable[[Sequence[Record]], Awaitable[list[DeadLetter]]]
 
 
 def now() -> datetime:
@@ -69,7 +70,7 @@ class Service:
         single_writer: bool = False,
         publisher: Callable[[Service], Publisher] | None = None,
     ) -> None:
-        """`batch_handler` takes the raw records instead of `handlers`. With `single_writer` only the holder of the
+        """`batch_handler` takes the raw records instead of `handlers`; it returns the letters that it buried. With `single_writer` only the holder of the
         lease `writer` consumes. `publisher` makes the way out of the outboxes where that is not Kafka."""
         self.name = name
         self.settings = settings
@@ -231,10 +232,8 @@ class Service:
         self._database_answers = True
         metrics.outbox_waiting.set(waiting)
         self.engine.outbox_full = waiting >= self.settings.pipeline.outbox_limit
-        if self.incarnation.known() and self.watch.present and await self.relay_lease.held():
-            for work in (*self._relays, self._republisher):
-                while await work.run_once() and await self.relay_lease.held():
-                    pass
+        if self.incarnation.known() and self.watch.present:
+            await work_under(self.relay_lease, (*self._relays, self._republisher))
 
     async def _keep_house(self) -> None:
         if not self.watch.present or not await self.relay_lease.held():
@@ -249,7 +248,7 @@ class Service:
             log.error("gap_open", stream=waiting["stream"], seq=waiting["seq"])
 
 
-def _measured(handle: BatchHandler) -> BatchHandler:
+def _measured(handle: BatchHandler) -> Callable[[Sequence[Record]], Awaitable[None]]:
     async def measured(records: Sequence[Record]) -> None:
         with metrics.batch_seconds.time():
             await handle(records)
