@@ -12,7 +12,6 @@ from services.audit.api import routes
 from services.audit.events import Writer
 from services.audit.settings import Settings
 from services.audit.store import TrailStore
-from services.chassis.operations import Operations
 from services.chassis.pipeline.leases import Lease
 from services.chassis.pipeline.model import DeadLetter, Record
 from services.chassis.service import Service, now
@@ -42,10 +41,6 @@ def build(settings: Settings) -> App:
         await _hold(lease)
 
     writer = Writer(store, lease, bury, clock=now)
-    # A replay goes to the writer, too.
-    service.operations = Operations(
-        service.name, service.store, service.letters, writer.handle, service.consumer.let_through
-    )
     service.before_start(store.prepare)
     service.every("writer_lease", settings.pipeline.lease_s / 4, hold)
     return create_app(

@@ -70,8 +70,9 @@ class Service:
         single_writer: bool = False,
         publisher: Callable[[Service], Publisher] | None = None,
     ) -> None:
-        """`batch_handler` takes the raw records instead of `handlers`; it returns the letters that it buried. With `single_writer` only the holder of the
-        lease `writer` consumes. `publisher` makes the way out of the outboxes where that is not Kafka."""
+        """`batch_handler` takes the raw records instead of `handlers`, and returns the letters that it buried.
+        With `single_writer` only the holder of the lease `writer` consumes. `publisher` makes the way out of the
+        outboxes where that is not Kafka."""
         self.name = name
         self.settings = settings
         self.holder = f"{socket.gethostname()}-{os.getpid()}"
@@ -263,5 +264,5 @@ async def _quietly(name: str, work: Awaitable[None]) -> None:
         await work
     except (StoreUnavailable, KafkaError, OSError) as error:
         log.warning("work_waits", work=name, error=error)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - one failure must not end the loop
         log.error("work_failed", work=name, error=error)

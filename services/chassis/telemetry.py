@@ -126,7 +126,7 @@ class _SampledRecordSpan(RecordSpan):
         processor.on_end(span)
 
 
-def start_record_span(  # noqa: PLR0917 (called for each record, and keywords cost more)
+def start_record_span(
     traceparent: str | None, topic: str, event_id: str, event_type: str, subject: str | None, group: str
 ) -> RecordSpan:
     """Begin the span of a record that is processed; call `end` once it is done.

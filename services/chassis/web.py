@@ -28,6 +28,7 @@ from services.chassis.operations_api import Runtime, health_routes, operations_r
 from services.chassis.pipeline.errors import (
     Erased,
     KeyReused,
+    LeaseLost,
     OutboxFull,
     PipelineError,
     StoreUnavailable,
@@ -171,6 +172,7 @@ _PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     PyMongoError: _store,
     StoreUnavailable: lambda error: _away(error.retry_after),
     OutboxFull: lambda error: _away(error.retry_after),
+    LeaseLost: lambda error: _away(error.retry_after),
     KeyReused: lambda _: Problem(409, "The key was used for another request.", type="key-reused"),
     Erased: lambda _: Problem(404),
     UnknownDeadLetter: lambda _: Problem(404),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -118,10 +119,8 @@ class DeadLetters:
             found = await self._day_keys.find_one({"_id": day})
             if found is None and make:
                 (wrapped,) = await self._keys.wrap(LABEL, [new_key()])
-                try:
+                with suppress(DuplicateKeyError):
                     await self._day_keys.insert_one({"_id": day, "wrapped": wrapped})
-                except DuplicateKeyError:
-                    pass
                 found = await self._day_keys.find_one({"_id": day})
         if found is None:
             raise UnknownDeadLetter(f"the key of {day} has been destroyed")

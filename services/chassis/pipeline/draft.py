@@ -157,7 +157,7 @@ class Draft:
     def _decide(self, step: Step) -> Decision | None:
         try:
             return step.decide(self._doc["state"], Context(self._now, step.cause))
-        except Exception as error:  # isolated to this step: the others go on
+        except Exception as error:  # noqa: BLE001 - isolated to this step: the others go on
             step.error = error
             return None
 

@@ -14,6 +14,7 @@ from services.chassis.pipeline.errors import OutboxFull, WriteRefused
 from services.chassis.pipeline.model import Command, DeadLetter, Parked
 from services.chassis.pipeline.ports import Document, Publisher, Store, Write
 
+_MEMORY = KeyMemory()
 Groups = Mapping[str, Sequence[Step]]
 # Makes the step of a parked record again; given to the engine by who knows how to read records.
 Read = Callable[[Parked], Step]
@@ -33,7 +34,7 @@ class Engine:
         incarnation: Callable[[], str],
         spawn: Callable[[Coroutine[Any, Any, None]], Awaitable[None]],
         traceparent: Callable[[], str | None] = lambda: None,
-        key_memory: KeyMemory = KeyMemory(),
+        key_memory: KeyMemory = _MEMORY,
     ) -> None:
         """`spawn` runs the publishing that a command leaves behind; `incarnation` is the broker's, as known now."""
         self._store = store

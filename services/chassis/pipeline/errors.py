@@ -32,6 +32,8 @@ class WriteRefused(PipelineError):
 class LeaseLost(PipelineError):
     """Another process holds the lease now: stop, and compete for it again."""
 
+    retry_after = 2
+
 
 class UnknownDeadLetter(PipelineError):
     """There is no dead letter with that id."""

@@ -16,7 +16,7 @@ _NAMESPACE = uuid.UUID("6f1d6c5e-0d1c-5b43-9c0e-6f8a2f3b9d10").bytes
 
 
 def name_id(name: str) -> str:
-    """The UUIDv5 of a name in the pipeline's namespace, as text; `uuid.uuid5` gives the same at six times the cost."""
+    """The UUIDv5 of a name in the pipeline's namespace; `uuid.uuid5` gives the same at six times the cost."""
     h = hashlib.sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()
     return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{'89ab'[int(h[16], 16) & 3]}{h[17:20]}-{h[20:32]}"
 
