@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import httpx
 from fastapi import APIRouter
 
 from services.chassis.service import Service, now
@@ -24,23 +25,27 @@ from services.intake.domain.basis import parse_grants
 from services.intake.domain.choice import CodeRules
 from services.intake.events import HANDLERS, TOPICS
 from services.intake.looking import Looks
-from services.intake.messages import HttpGateway
-from services.intake.settings import Settings
+from services.intake.messages import Gateway, HttpGateway
+from services.intake.settings import IntakeSettings, Settings
 from services.intake.store import IntakeStore
 from services.intake.taking import Desk
 from services.intake.vault import Vault
 
 
-def build(settings: Settings) -> App:
-    """The service as an application; what it connects to, it connects to when it starts."""
+def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> App:
+    """The service as an application, which connects when it starts. `transport`: how the issuer and gateway are reached."""
     service = Service("intake", settings, handlers=HANDLERS, topics=TOPICS)
     store = IntakeStore(service.database, timedelta(hours=settings.intake.delivery_key_hours))
     service.before_start(store.prepare)
-    return create_app("intake", runtime=service, settings=settings, routers=_routers(service, store, settings))
+    gateway = None
+    if settings.intake.messages_url:
+        gateway = HttpGateway(str(settings.intake.messages_url), settings.intake.messages_timeout_s, transport)
+        service.on_stop(gateway.close)
+    routers = _routers(service, store, gateway, settings.intake)
+    return create_app("intake", runtime=service, settings=settings, routers=routers, transport=transport)
 
 
-def _routers(service: Service, store: IntakeStore, settings: Settings) -> list[APIRouter]:
-    own = settings.intake
+def _routers(service: Service, store: IntakeStore, gateway: Gateway | None, own: IntakeSettings) -> list[APIRouter]:
     vault = Vault(store, service.keys, now, own.key_period_days)
     looks = Looks(service.processing_log, now)
     desk = Desk(
@@ -51,9 +56,6 @@ def _routers(service: Service, store: IntakeStore, settings: Settings) -> list[A
         grants=parse_grants(own.legal_bases),
         clock=now,
     )
-    gateway = HttpGateway(str(own.messages_url), own.messages_timeout_s) if own.messages_url else None
-    if gateway:
-        service.on_stop(gateway.close)
     code_rules = CodeRules(timedelta(minutes=own.code_minutes), own.code_attempts)
     choices = Choices(
         engine=service.engine,

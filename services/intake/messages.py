@@ -26,9 +26,9 @@ class Gateway(Protocol):
 class HttpGateway:
     """POST {to, channel, text} to the address of the settings; any 2xx means taken. Redirects are not followed."""
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    def __init__(self, url: str, timeout_s: float, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._url = url
-        self._client = httpx.AsyncClient(timeout=timeout_s, trust_env=False)
+        self._client = httpx.AsyncClient(timeout=timeout_s, trust_env=False, transport=transport)
 
     async def send(self, channel: Channel, to: str, text: str) -> None:
         try:
