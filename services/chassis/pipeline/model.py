@@ -23,7 +23,7 @@ def name_id(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """An event that a decision makes; `topic` is given where the contract leaves a part open (partners.<organisation>)."""
+    """An event that a decision makes; `topic` is given where the contract leaves it open: partners.<organisation>."""
 
     event: Event
     subject: str | None = None
