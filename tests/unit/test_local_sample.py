@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+from hulpketen_contracts import OrganisationChanged, ServiceChanged
+
 from deploy.local.sample import read, signals
 
 DAY = date(2026, 11, 20)
@@ -30,6 +32,13 @@ def test_services_are_of_organisations_that_help_where_the_service_is() -> None:
     organisations = {each["id"]: each for each in read("organisations")}
     for service in read("services"):
         assert set(service["municipalities"]) <= set(organisations[service["organisation"]]["municipalities"])
+
+
+def test_the_directory_is_as_the_contracts_have_it() -> None:
+    for organisation in read("organisations"):
+        OrganisationChanged.model_validate({"organisation": organisation.pop("id")} | organisation)
+    for service in read("services"):
+        ServiceChanged.model_validate({"service": service.pop("id")} | service)
 
 
 def test_references_are_used_once() -> None:
