@@ -8,7 +8,6 @@ import os
 import uuid
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
@@ -78,17 +77,6 @@ async def _listens(port: int) -> bool:
     with contextlib.suppress(OSError):
         await writer.wait_closed()
     return True
-
-
-async def cluster_id(port: int) -> str:
-    """The id of the broker's present life. Raises: KafkaError where it does not answer."""
-    client = AIOKafkaAdminClient(bootstrap_servers=f"{HOST}:{port}")
-    await client.start()
-    try:
-        described = await client.describe_cluster()
-    finally:
-        await client.close()
-    return str(described["cluster_id"])
 
 
 def _initialised(port: int) -> bool:

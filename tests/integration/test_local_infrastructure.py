@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import asyncio
 
+from aiokafka.admin import AIOKafkaAdminClient
 from pymongo import AsyncMongoClient
 
-from deploy.local.infrastructure import cluster_id
 from tests.conftest import Infrastructure
+
+
+async def cluster_id(kafka: str) -> str:
+    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await client.start()
+    try:
+        return str((await client.describe_cluster())["cluster_id"])
+    finally:
+        await client.close()
 
 
 async def test_a_killed_database_comes_back_with_what_a_majority_had(stack_infra: Infrastructure) -> None:
@@ -23,12 +32,11 @@ async def test_a_killed_database_comes_back_with_what_a_majority_had(stack_infra
 
 
 async def test_a_killed_broker_comes_back_as_another(stack_infra: Infrastructure) -> None:
-    port = stack_infra.stack.ports["broker"]
-    before = await cluster_id(port)
+    before = await cluster_id(stack_infra.kafka)
     starts = stack_infra.stack.process("broker").starts
     stack_infra.kill("broker")
     async with asyncio.timeout(5):
         while stack_infra.stack.process("broker").starts == starts:
             await asyncio.sleep(0.01)
     await stack_infra.stack.process("broker").wait_ready(5)
-    assert await cluster_id(port) != before
+    assert await cluster_id(stack_infra.kafka) != before
