@@ -73,7 +73,7 @@ def withdraw(state: State | None, event: SignalWithdrawn, world: World) -> Decis
     return as_decision(*tell(file, left, False, event.signal, world))
 
 
-def close(state: State | None, case_id: str, result: CaseResult, context: Context, policy: Policy) -> Decision:
+def close(state: State | None, case_id: str, result: CaseResult, world: World) -> Decision:
     """A professional closes the case with its result. Raises NotFound, CaseIsClosed."""
     file, case = case_in(state, case_id)
     if case["status"] != "open":
@@ -83,9 +83,9 @@ def close(state: State | None, case_id: str, result: CaseResult, context: Contex
         "status": "closed",
         "version": case["version"] + 1,
         "result": result,
-        "closed_at": context.now,
+        "closed_at": world.context.now,
     }
-    event = case_event(CaseClosed, file, closed, None, policy)
+    event = case_event(CaseClosed, file, closed, None, world.policy)
     return as_decision(with_case(file, closed), [event], summary(file, closed))
 
 

@@ -85,12 +85,13 @@ class Directory:
         return Proposed(proposals, hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
-def _rank(service: ServiceChanged, need: Need, verdicts: Mapping[str, Verdict]) -> tuple[int, bool, int, str]:
-    """The best exit first, then what has room now, then the one of which least is unknown; at last the id."""
+def _rank(service: ServiceChanged, need: Need, verdicts: Mapping[str, Verdict]) -> tuple[int, int, bool, int, str]:
+    """The best exit first; of those the help that is for nothing else, has room, and has least that is unknown."""
     exits = exits_for(need)
     at = min((exits.index(each) for each in service.exits if each in exits), default=len(exits))
+    elsewhere = sum(each not in exits for each in service.exits)
     unknown = sum(verdict.met is None for verdict in verdicts.values())
-    return at, service.capacity != "capacity", unknown, service.service
+    return at, elsewhere, service.capacity != "capacity", unknown, service.service
 
 
 def _proposal(service: ServiceChanged, verdicts: Mapping[str, Verdict]) -> Proposal:

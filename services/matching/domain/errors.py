@@ -77,3 +77,9 @@ class OrganisationUnknown(MatchingError):
     """The organisation that offers the service is not in the directory."""
 
     what_to_do = "The directory does not have this organisation. Add it first with PUT /v1/organisations/{id}."
+
+
+class ServiceNotFound(MatchingError):
+    """The service that was asked for is not in the directory."""
+
+    what_to_do = "The directory does not have this service. Look it up with GET /v1/services."

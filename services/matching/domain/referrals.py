@@ -156,7 +156,8 @@ class Step(NamedTuple):
     referral: str
     action: str
     actor: Actor | None
-    code: str | None = None
+    reason: str | None = None
+    outcome: str | None = None
 
 
 def act(state: State | None, step: Step, world: World) -> Decision:
@@ -166,8 +167,7 @@ def act(state: State | None, step: Step, world: World) -> Decision:
     row = next((row for row in rows if row.action == step.action), None)
     if row is None:
         raise NotAllowedNow(before["status"], [row.action for row in rows])
-    if (step.code not in row.due.codes) if row.due else (step.code is not None):
-        raise CodeRefused(row.due.field if row.due else "reason", row.due.codes if row.due else ())
+    _check_codes(row, step)
     after = _moved(before, row, step, world.context)
     return _replaced(file, after, _event(row.event, file, after, world.policy))
 
@@ -212,18 +212,24 @@ def _parts(referral: Referral, actor: Actor | None) -> set[Part]:
     return parts
 
 
+def _check_codes(row: Transition, step: Step) -> None:
+    for field, code in (("reason", step.reason), ("outcome", step.outcome)):
+        codes = row.due.codes if row.due and row.due.field == field else ()
+        if (code not in codes) if codes else (code is not None):
+            raise CodeRefused(field, codes)
+
+
 def _moved(before: Referral, row: Transition, step: Step, context: Context) -> Referral:
     by: DecidedBy | None = None
     if step.actor is not None:
         by = "partner" if row.who == "receiver" else step.actor.writes_as
-    is_outcome = row.due is not None and row.due.field == "outcome"
     return {
         **before,
         "status": row.after,
         "version": before["version"] + 1,
         "decided_by": by,
-        "reason": None if is_outcome else step.code,
-        "outcome": step.code if is_outcome else None,
+        "reason": step.reason,
+        "outcome": step.outcome,
         "changed_at": context.now,
     }
 

@@ -1,0 +1,37 @@
+"""Entries of the directory: services and organisations, each an aggregate of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from hulpketen_contracts import OrganisationChanged, ServiceChanged
+
+from services.chassis.pipeline.model import Context, Decision, Emit, State
+from services.matching.domain.errors import NotYourMunicipality
+
+Entry = ServiceChanged | OrganisationChanged
+
+
+def entry_id(entry: Entry) -> str:
+    """The aggregate, and stream, of an entry."""
+    return f"service-{entry.service}" if isinstance(entry, ServiceChanged) else f"organisation-{entry.organisation}"
+
+
+def put(state: State | None, entry: Entry, municipalities: Collection[str], context: Context) -> Decision | None:
+    """The entry as it is from now on; nothing happens where it is that already. Raises NotYourMunicipality."""
+    before = read(state) if state else None
+    served = {*entry.municipalities, *(before.municipalities if before else ())}
+    if not served <= set(municipalities):
+        raise NotYourMunicipality
+    if entry == before:
+        return None
+    key = entry.service if isinstance(entry, ServiceChanged) else entry.organisation
+    kind = "service" if isinstance(entry, ServiceChanged) else "organisation"
+    changed = {"kind": kind, "entry": entry.model_dump(mode="json"), "changed_at": context.now}
+    return Decision(changed, [Emit(entry, subject=key)])
+
+
+def read(state: State) -> Entry:
+    """The entry in a state."""
+    model = ServiceChanged if state["kind"] == "service" else OrganisationChanged
+    return model.model_validate(state["entry"])

@@ -1,0 +1,47 @@
+"""Matching, put together."""
+
+from __future__ import annotations
+
+from services.chassis.service import Service, now
+from services.chassis.settings import load
+from services.chassis.web import App, create_app, serve
+from services.matching import api_cases, api_directory, api_referrals
+from services.matching.api import Matching, refuse
+from services.matching.domain.directory import Directory
+from services.matching.domain.errors import MatchingError
+from services.matching.erasure import EVERY_S, erase_aliases
+from services.matching.events import TOPIC, handlers
+from services.matching.settings import Settings
+from services.matching.snapshot import Snapshot
+from services.matching.store import MatchingStore
+
+
+def build(settings: Settings) -> App:
+    """The application, with its runtime."""
+
+    def directory() -> Directory:
+        return snapshot.current
+
+    policy = settings.matching.policy()
+    service = Service("matching", settings, handlers=handlers(directory, policy), topics=(TOPIC,))
+    store = MatchingStore(service.database)
+    snapshot = Snapshot(store)
+
+    async def erase() -> None:
+        await erase_aliases(store, service.engine)
+
+    service.before_start(store.prepare)
+    service.before_start(snapshot.refresh)
+    service.every("directory", settings.matching.directory_refresh_s, snapshot.refresh)
+    service.every("aliases", EVERY_S, erase)
+    matching = Matching(service.engine, store, snapshot, policy, service.processing_log.record, now)
+    routers = [part.routes(matching) for part in (api_cases, api_referrals, api_directory)]
+    app = create_app("matching", runtime=service, settings=settings, routers=routers)
+    app.add_exception_handler(MatchingError, refuse)
+    return app
+
+
+def main() -> None:
+    """Run the service until it is asked to stop."""
+    settings = load(Settings)
+    serve(build(settings), settings.http)

@@ -1,0 +1,102 @@
+"""What matching asks of its database beside the pipeline: the file of a case or referral, lists, the directory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from services.chassis.mongo.database import Database, available
+from services.matching.domain.file import File
+
+_STATE = {"state": 1}
+
+
+class CaseFilter(NamedTuple):
+    """Which cases: of these municipalities, with this status; `flagged`: only those that wait for a human's look."""
+
+    municipalities: Sequence[str]
+    status: str
+    flagged: bool
+
+
+class MatchingStore:
+    """Reads; every write goes through the pipeline. Methods raise StoreUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._aggregates = database["aggregates"]
+
+    async def prepare(self) -> None:
+        """Make the indexes, each for the query named; a file pays for the first three, and few for the others."""
+        there = {"$exists": True}
+        of_files = [("state.municipality", ASCENDING), ("state.status", ASCENDING), ("state.since", DESCENDING)]
+        flagged = [("state.municipality", ASCENDING), ("state.since", DESCENDING)]
+        async with available():
+            await self._aggregates.create_indexes(
+                [
+                    IndexModel([("state.cases.id", ASCENDING)], sparse=True),  # file_of_case()
+                    IndexModel(of_files, partialFilterExpression={"state.status": there}),  # list_files()
+                    IndexModel([("state.referrals.referral", ASCENDING)], sparse=True),  # file_of_referral()
+                    # list_files(), flagged alone
+                    IndexModel(flagged, name="flagged", partialFilterExpression={"state.flagged": True}),
+                    IndexModel([("state.changed_at", ASCENDING)], sparse=True),  # versions()
+                    IndexModel([("state.merged_into", ASCENDING)], sparse=True),  # aliases()
+                ]
+            )
+
+    async def file_of_case(self, case: str) -> tuple[str, File] | None:
+        """The aggregate id and state of the file that holds this case."""
+        return await self._file({"state.cases.id": case})
+
+    async def file_of_referral(self, referral: str) -> tuple[str, File] | None:
+        """The aggregate id and state of the file that holds this referral."""
+        return await self._file({"state.referrals.referral": referral})
+
+    async def list_files(self, wanted: CaseFilter, page: int, per_page: int) -> tuple[list[File], int]:
+        """A page (from 1) of files by the status of their last case, the latest first; and how many there are."""
+        query = files_query(wanted)
+        async with available():
+            found = self._aggregates.find(query, _STATE).sort("state.since", DESCENDING)
+            documents = await found.skip((page - 1) * per_page).limit(per_page).to_list(per_page)
+            total = await self._aggregates.count_documents(query)
+        return [document["state"] for document in documents], total
+
+    async def versions(self, since: datetime | None) -> dict[str, int]:
+        """The version of each entry of the directory that changed after `since`; None: of all, by id."""
+        query: dict[str, Any] = {"state.changed_at": {"$gt": since} if since else {"$exists": True}}
+        async with available():
+            return {d["_id"]: d["v"] async for d in self._aggregates.find(query, {"v": 1})}
+
+    async def entries(self, ids: Collection[str]) -> list[dict[str, Any]]:
+        """These entries of the directory: their documents, with `v` and `state`."""
+        async with available():
+            return await self._aggregates.find({"_id": {"$in": list(ids)}}, {"v": 1, "state": 1}).to_list(None)
+
+    async def aliases(self) -> dict[str, str]:
+        """Files of persons that were merged, with the person that each became."""
+        query = {"state.merged_into": {"$exists": True}}
+        async with available():
+            found = self._aggregates.find(query, {"state.merged_into": 1})
+            return {d["_id"]: d["state"]["merged_into"] async for d in found}
+
+    async def erased(self, ids: Collection[str]) -> set[str]:
+        """Which of these aggregates were erased."""
+        query = {"_id": {"$in": list(ids)}, "erased": {"$exists": True}}
+        async with available():
+            return {d["_id"] async for d in self._aggregates.find(query, {"_id": 1})}
+
+    async def _file(self, query: dict[str, Any]) -> tuple[str, File] | None:
+        async with available():
+            found = await self._aggregates.find_one(query, _STATE)
+        return (found["_id"], cast(File, found["state"])) if found else None
+
+
+def files_query(wanted: CaseFilter) -> dict[str, Any]:
+    """The filter of `list_files`; a test looks whether an index serves it."""
+    query: dict[str, Any] = {
+        "state.municipality": {"$in": list(wanted.municipalities)},
+        "state.status": wanted.status,
+    }
+    return query | {"state.flagged": True} if wanted.flagged else query
