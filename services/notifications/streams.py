@@ -62,13 +62,15 @@ class Channel:
 
     def __init__(self) -> None:
         self.lines: deque[Line] = deque()
+        self.last = 0
         self.changed = asyncio.Event()
 
     def add(self, line: Line) -> None:
         """Hold a new line; a hole before it makes the older ones useless."""
-        if self.lines and line.n != self.lines[-1].n + 1:
+        if line.n != self.last + 1:
             self.lines.clear()
         self.lines.append(line)
+        self.last = line.n
         self.wake()
 
     def wake(self) -> None:
@@ -82,10 +84,6 @@ class Channel:
             return []
         skipped = n + 1 - self.lines[0].n
         return list(islice(self.lines, skipped, skipped + limit))
-
-    def beyond(self, n: int) -> bool:
-        """Whether there is a line after n, held or not."""
-        return bool(self.lines) and self.lines[-1].n > n
 
 
 class Hub:
@@ -148,7 +146,7 @@ class Hub:
             while not self.closed:
                 changed = channel.changed
                 lines: Sequence[Line] = channel.after(n, self._page)
-                if not lines and (read_to_end != self._following or channel.beyond(n)):
+                if not lines and (read_to_end != self._following or channel.last > n):
                     following = self._following
                     lines = [Line(*found) for found in await self._read(feed, n, self._page)]
                     if len(lines) < self._page:
