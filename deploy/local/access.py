@@ -77,10 +77,10 @@ def login_for(role: str, organisation: str | None, municipalities: Sequence[str]
         raise StackError(f"there is no role '{role}': choose one of {', '.join(SCOPES)}")
     logins = sample_logins()
     known = next((each for each in logins if each.role == role and organisation in (None, each.organisation)), None)
-    if organisation is None and known:
-        organisation = known.organisation
+    if known and municipalities is None:
+        return known
+    organisation = organisation or (known or logins[0]).organisation
     if municipalities is None:
         same = (each.municipalities for each in logins if each.organisation == organisation)
         municipalities = next(same, logins[0].municipalities)
-    assert organisation is not None
     return Login(role, organisation, tuple(municipalities), f"{organisation}: {_DUTCH[role]}")

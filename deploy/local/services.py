@@ -58,6 +58,7 @@ def _settings(name: str, folder: DataFolder, ports: Mapping[str, int]) -> dict[s
     }
     own = {
         "intake": {"INTAKE_MESSAGES_URL": f"{issuer}/mailbox"},
+        "matching": {"MATCHING_INTAKE_URL": url(ports["intake"])},
         "notifications": {
             "NOTIFICATIONS_MATCHING_URL": url(ports["matching"]),
             "NOTIFICATIONS_INTAKE_URL": url(ports["intake"]),
