@@ -33,6 +33,8 @@ def main() -> None:
         app()
     except StackError as error:
         _fail(str(error))
+    except httpx.HTTPStatusError as error:
+        _fail(f"{error.request.url.path} answered {error.response.status_code}: {error.response.text[:300]}")
     except httpx.HTTPError as error:
         _fail(f"a service does not answer ({type(error).__name__}): is the stack still running?")
 
