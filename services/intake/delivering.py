@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.chassis.pipeline.errors import KeyReused
 from services.chassis.problems import FieldError, Problem
@@ -17,6 +19,8 @@ from services.intake.reading import Line, Oddities, reference_of
 from services.intake.store import IntakeStore
 from services.intake.taking import Desk, Taken, explain
 
+# While the database writes one batch, the next one is read and checked.
+_AT_ONCE = 2
 _DIFFERS = FieldError("/reference", "reference-reused", "The reference was used for another content")
 
 
@@ -59,6 +63,13 @@ class Batches:
         await self._store.end_delivery(self._name)
 
 
+class _Done(NamedTuple):
+    """A batch: how many lines it had, and those that were refused, with the reasons."""
+
+    lines: int
+    refused: list[tuple[Line, Sequence[FieldError]]]
+
+
 class Delivery:
     """Takes the lines of one delivery of one sender."""
 
@@ -82,36 +93,37 @@ class Delivery:
 
     async def take(self, lines: AsyncIterator[Line], size: int, most: int) -> None:
         """Take all lines, `size` at once. Raises Problem 413 beyond `most` lines, KeyReused, StoreUnavailable."""
-        batch: list[Line] = []
+        under_way: deque[asyncio.Task[_Done]] = deque()
         try:
             if self._batches:
                 await self._batches.open()
-            async for line in lines:
-                if self._lines + len(batch) == most:
-                    await self._batch(batch)
-                    batch = []
-                    raise Problem(413, f"More than {most} lines.", type="too-many-lines")
-                batch.append(line)
-                if len(batch) == size:
-                    await self._batch(batch)
-                    batch = []
-            await self._batch(batch)
+            async for batch in _batched(lines, size, most):
+                if self._batches:
+                    await self._batches.next(batch)
+                under_way.append(asyncio.create_task(self._batch(batch)))
+                if len(under_way) == _AT_ONCE:
+                    self._note(await under_way.popleft())
+            await self._rest(under_way)
+            if self._batches:
+                await self._batches.end()
         except Problem as problem:
+            await self._rest(under_way)
             problem.extensions |= {"lines": self._lines, "taken": self._taken}
             raise
-        if self._batches:
-            await self._batches.end()
+        finally:
+            # What has begun is finished: its lines are taken or refused, not left in the middle.
+            await asyncio.gather(*under_way, return_exceptions=True)
 
     def answer(self, oddities: Oddities) -> bytes:
         """The answer as JSON: {"lines", "taken", "warnings", "refused": [{"line", "reference", "reasons"}]}."""
         counts = {"lines": self._lines, "taken": self._taken, "warnings": oddities.answer()}
         return json.dumps(counts).encode()[:-1] + b', "refused": [' + bytes(self._refused) + b"]}"
 
-    async def _batch(self, lines: Sequence[Line]) -> None:
-        if not lines:
-            return
-        if self._batches:
-            await self._batches.next(lines)
+    async def _rest(self, under_way: deque[asyncio.Task[_Done]]) -> None:
+        while under_way:
+            self._note(await under_way.popleft())
+
+    async def _batch(self, lines: Sequence[Line]) -> _Done:
         now = self._clock()
         good: list[tuple[Line, SignalIn]] = []
         refused: list[tuple[Line, Sequence[FieldError]]] = []
@@ -122,13 +134,15 @@ class Delivery:
             else:
                 good.append((line, found))
         taken = await self._desk.take(self._organisation, self._sender, [signal for _, signal in good])
-        for (line, _), each in zip(good, taken, strict=True):
-            if each.result == "taken":
-                self._taken += 1
-            else:
-                refused.append((line, _reasons(each)))
-        self._lines += len(lines)
-        for line, errors in sorted(refused, key=lambda pair: pair[0].number):
+        refused += [
+            (line, _reasons(each)) for (line, _), each in zip(good, taken, strict=True) if each.result != "taken"
+        ]
+        return _Done(len(lines), sorted(refused, key=lambda pair: pair[0].number))
+
+    def _note(self, done: _Done) -> None:
+        self._lines += done.lines
+        self._taken += done.lines - len(done.refused)
+        for line, errors in done.refused:
             self._refuse(line, errors)
 
     def _refuse(self, line: Line, errors: Sequence[FieldError]) -> None:
@@ -142,6 +156,24 @@ class Delivery:
             ],
         }
         self._refused += (b", " if self._refused else b"") + json.dumps(entry).encode()
+
+
+async def _batched(lines: AsyncIterator[Line], size: int, most: int) -> AsyncIterator[list[Line]]:
+    """Lines in batches. Raises Problem 413 beyond `most`, once those up to it have been given."""
+    batch: list[Line] = []
+    count = 0
+    async for line in lines:
+        if count == most:
+            if batch:
+                yield batch
+            raise Problem(413, f"More than {most} lines.", type="too-many-lines")
+        batch.append(line)
+        count += 1
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _reasons(taken: Taken) -> list[FieldError]:

@@ -33,7 +33,7 @@ from services.intake.vault import Vault
 
 
 def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> App:
-    """The service as an application, which connects when it starts. `transport`: how the issuer and gateway are reached."""
+    """The service as an application; it connects when it starts. `transport`: the way to the issuer and gateway."""
     service = Service("intake", settings, handlers=HANDLERS, topics=TOPICS)
     store = IntakeStore(service.database, timedelta(hours=settings.intake.delivery_key_hours))
     service.before_start(store.prepare)

@@ -170,14 +170,12 @@ class Vault:
         return known
 
     def _traces(self, municipality: str, identifiers: Sequence[Identifier]) -> list[Trace]:
-        return [
-            Trace(
-                each.kind,
-                self._hasher.hash(municipality, each.kind, each.text),
-                self._hasher.hash(municipality, "address", each.place) if each.kind in ("birth", "surname") else "",
-            )
-            for each in identifiers
-        ]
+        def hashed(kind: str, text: str) -> str:
+            return self._hasher.hash(municipality, kind, text)
+
+        place = next((each.place for each in identifiers if each.kind in ("birth", "surname")), "")
+        at = hashed("address", place) if place else ""
+        return [Trace(each.kind, hashed(each.kind, each.text), at) for each in identifiers]
 
     # What is kept
 

@@ -96,7 +96,7 @@ def folded(value: str) -> str:
 
 
 def _name(value: str) -> str:
-    if not folded(value):
+    if not any(character.isalnum() for character in value):
         raise PydanticCustomError("name", "Must hold letters")
     return value
 

@@ -51,7 +51,7 @@ OLDER_SPELLING = "startdatumMatchtingperiode"
 
 
 class Mapped(NamedTuple):
-    """A record as a signal, with reasons to refuse it (code, pointer, message) and oddities (code, pointer)."""
+    """A record as a signal, with reasons to refuse it (pointer, code, message) and oddities (code, pointer)."""
 
     signal: dict[str, Any]
     refusals: list[tuple[str, str, str]]
@@ -103,7 +103,7 @@ def _number(value: Any) -> Any:
 
 def _status(status: Any) -> list[tuple[str, str, str]]:
     if isinstance(status, str) and status in CLOSED:
-        return [("already-closed", "/status", "The municipality has settled this signal already")]
+        return [("/status", "already-closed", "The municipality has settled this signal already")]
     if status is not None and (not isinstance(status, str) or status not in OPEN):
-        return [("unknown-status", "/status", "Is not a status of DDAS vroegsignalering 1.2")]
+        return [("/status", "unknown-status", "Is not a status of DDAS vroegsignalering 1.2")]
     return []
