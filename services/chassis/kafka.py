@@ -66,8 +66,8 @@ class KafkaProducer:
             producer, self._producer = self._producer, None
             await producer.stop()
 
-    async def send(self, records: Sequence[Outgoing]) -> list[Ack | None]:
-        """Send all together; None for each record that was not acknowledged in time."""
+    async def send(self, records: Sequence[Outgoing], partition: int | None = None) -> list[Ack | None]:
+        """Send all together, to the partition of each key or to one; None for each record not acknowledged in time."""
         producer = self._producer
         if producer is None:
             return [None] * len(records)
@@ -76,7 +76,9 @@ class KafkaProducer:
         try:
             async with asyncio.timeout(timeout):
                 for topic, key, headers, value in records:
-                    futures.append(await producer.send(topic, value, key=key, headers=list(headers.items())))
+                    futures.append(
+                        await producer.send(topic, value, key=key, headers=list(headers.items()), partition=partition)
+                    )
         except (KafkaError, TimeoutError) as error:
             log.warning("send_failed", error=error, sent=len(futures), of=len(records))
         if futures:

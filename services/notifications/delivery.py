@@ -45,7 +45,7 @@ class Topics(Protocol):
 class Producer(Protocol):
     """Sends records, all in flight together, and says which were acknowledged."""
 
-    async def send(self, records: Sequence[Outgoing]) -> list[Ack | None]: ...
+    async def send(self, records: Sequence[Outgoing], partition: int | None = None) -> list[Ack | None]: ...
 
 
 class Delivery:
@@ -110,7 +110,7 @@ class Delivery:
         if known != incarnation:
             n = max(await self._first(organisation.feed) - 1, 0)
         topic = f"partners.{organisation.id}"
-        await self._topics.make_topics([topic], partitions=1)  # one, so that the numbers keep their order
+        await self._topics.make_topics([topic], partitions=1)
         async with aclosing(self._hub.pages(organisation.feed, n, lambda: _PAUSE_S)) as pages:
             async for lines in pages:
                 chosen = self._directory.organisations[organisation.id] == organisation
@@ -121,7 +121,8 @@ class Delivery:
 
     async def _send(self, organisation: str, topic: str, lines: Sequence[Line], incarnation: str) -> bool:
         """Whether all were acknowledged; the cursor stands after the last before which none failed."""
-        acks = await self._producer.send([_record(topic, line) for line in lines])
+        # The numbers keep their order in one partition, also where somebody made the topic with more.
+        acks = await self._producer.send([_record(topic, line) for line in lines], partition=0)
         sent = acks.index(None) if None in acks else len(acks)
         if sent:
             await self._cursors.set_cursor(organisation, lines[sent - 1].n, incarnation)

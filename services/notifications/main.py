@@ -33,7 +33,7 @@ PRUNE_EVERY_S = 3_600.0
 class Parts:
     """What lives as long as the process, beside the chassis' own service."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
         own = settings.notifications
         self.directory = Directory()
         self.service = Service(
@@ -63,8 +63,8 @@ class Parts:
             first=self.feeds.first,
             incarnation=self.service.incarnation.known,
         )
-        self.matching = Upstream(own.matching_url, own.upstream_timeout_s)
-        self.intake = Upstream(own.intake_url, own.upstream_timeout_s)
+        self.matching = Upstream(own.matching_url, own.upstream_timeout_s, transport)
+        self.intake = Upstream(own.intake_url, own.upstream_timeout_s, transport)
         self._keep_for = timedelta(days=own.feed_days)
         self._schedule()
 
@@ -89,9 +89,9 @@ class Parts:
 
 
 def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> App:
-    """The application, with its runtime."""
+    """The application, with its runtime. `transport`: how the issuer, matching and intake are reached."""
     own = settings.notifications
-    parts = Parts(settings)
+    parts = Parts(settings, transport)
     service, readers = parts.service, Readers(parts.store, parts.directory)
     lists = api.Lists(parts.store, parts.feeds.last, service.processing_log.record, now)
     app = create_app(
@@ -105,6 +105,7 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
         ],
         transport=transport,
     )
+    app.state.hub = parts.hub
     sessions = _sessions(own, parts, app)
     app.state.sessions = sessions
     app.include_router(session_routes(sessions))

@@ -1,7 +1,6 @@
 """Who reads: the organisation of a request, as the directory has it."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: the dependency below is annotated with what stands in a closure.
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, NamedTuple

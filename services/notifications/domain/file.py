@@ -50,7 +50,7 @@ def _case(before: State, event: CaseState | ReferralsProposed, view: View) -> De
         Emit(
             PartnerCaseChanged(change=change_of(type(event)), **{f: view[f] for f in fields if f in view}),
             subject=event.case,
-            topic=feed,
+            topic=f"partners.{feed}",
         )
         for feed, fields in _addressed(event, lambda _: None)
     ]
@@ -64,7 +64,7 @@ def _referral(before: State, event: ReferralState, feed_of: FeedOf) -> Decision:
         Emit(
             PartnerReferralChanged(change=change_of(type(event)), **{f: view[f] for f in fields}),
             subject=event.referral,
-            topic=feed,
+            topic=f"partners.{feed}",
         )
         for feed, fields in addressed
     ]

@@ -86,12 +86,12 @@ _RESERVED = re.compile(r"municipality-\d{4}")
 
 def municipality_feed(code: str) -> str:
     """The feed of a municipality, by its code: it exists before anybody knows which organisation will read it."""
-    return f"partners.municipality-{code}"
+    return f"municipality-{code}"
 
 
 def own_feed(organisation: str) -> str | None:
     """The feed of any other organisation; None where its id is one that stands for a municipality's feed."""
-    return None if _RESERVED.fullmatch(organisation) else f"partners.{organisation}"
+    return None if _RESERVED.fullmatch(organisation) else organisation
 
 
 def change_of(event: type[Event]) -> str:

@@ -16,7 +16,7 @@ from services.chassis.pipeline.model import Outgoing
 from services.notifications.streams import Channel, Hub, Line, TooManyReadersError
 from tests.unit.notifications.events import AT, REFERRAL
 
-FEED = "partners.maatjes"
+FEED = "maatjes"
 
 
 def record(n: int) -> Outgoing:
@@ -124,7 +124,7 @@ async def test_whatever_breaks_each_reader_gets_every_line_once_in_order(seed: i
     feed = Feed()
     hub = a_hub(feed, held=chance.choice([0, 1, 5, 50]), page=chance.choice([1, 3, 10]))
     follower = asyncio.create_task(following(hub))
-    readers = []
+    readers: list[tuple[int, asyncio.Task[list[int]]]] = []
     for _ in range(60):
         what = chance.random()
         if what < 0.6:
@@ -202,7 +202,7 @@ async def test_readers_are_counted_for_each_feed_and_in_all() -> None:
         await anext(reader)
     with pytest.raises(TooManyReadersError):
         hub.admit(FEED)
-    hub.admit("partners.another")
+    hub.admit("another")
     for reader in readers:
         await reader.aclose()
     hub.admit(FEED)

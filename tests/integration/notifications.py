@@ -1,0 +1,224 @@
+"""Notifications on the real broker and database, served over a real port, with an issuer and neighbours of the test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import httpx
+import uvicorn
+from aiokafka import AIOKafkaProducer
+from hulpketen_contracts import Decoded, Envelope, Event, OrganisationChanged, encode, from_structured
+from hulpketen_contracts.values import OrganisationKind
+
+from services.chassis.service import Service, now
+from services.chassis.web import App
+from services.notifications.main import build
+from services.notifications.settings import Settings
+from tests.conftest import Infrastructure
+from tests.unit.chassis.issuer import CLIENT, ISSUER, SECRET, TestIssuer
+
+SCOPES = {
+    "partner": "referrals:read referrals:answer persons:read feed:read directory:read",
+    "coordinator": "persons:read cases:read referrals:read referrals:write feed:read directory:read directory:write",
+    "sender": "signals:write signals:read",
+}
+KINDS: dict[str, OrganisationKind] = {
+    "gemeente-assen": "municipality",
+    "gemeente-elders": "municipality",
+    "maatjes": "volunteers",
+    "wijkteam": "neighbourhood-team",
+}
+
+
+def settings(infrastructure: Infrastructure, folder: Path, port: int, database: str, **own: Any) -> Settings:
+    """Settings of a service."""
+    return Settings.model_validate(
+        {
+            "service": {},
+            "http": {"port": port, "shutdown_s": 1},
+            "kafka": {
+                "bootstrap": infrastructure.kafka,
+                "session_timeout_ms": 1000,
+                "heartbeat_interval_ms": 200,
+                "idempotent": False,
+                "incarnation_check_s": 0.5,
+            },
+            "mongo": {"uri": infrastructure.mongo, "database": database},
+            "auth": {"issuer": ISSUER, "audience": "notifications"},
+            "telemetry": {},
+            "keys": {"file": folder / "keys.json"},
+            "log": {},
+            "pipeline": {"lease_s": 1.5},
+            "notifications": {
+                "matching_url": "http://matching.test",
+                "intake_url": "http://intake.test",
+                "public_url": f"http://127.0.0.1:{port}",
+                "client_id": CLIENT,
+                "client_secret": SECRET,
+                "heartbeat_s": 0.5,
+                **own,
+            },
+        }
+    )
+
+
+class Frame(NamedTuple):
+    """A server-sent event; the number alone where it holds no data."""
+
+    n: int
+    event: Decoded | None
+
+
+class Notifications:
+    """A running service and its surroundings."""
+
+    def __init__(self, app: App, url: str, issuer: TestIssuer, producer: AIOKafkaProducer) -> None:
+        self.app = app
+        self.url = url
+        self.service: Service = app.state.runtime
+        self.http = httpx.AsyncClient(base_url=url, trust_env=False, timeout=20)
+        self._issuer = issuer
+        self._producer = producer
+        self._seqs: dict[str, int] = {}
+
+    def claims(self, role: str, organisation: str, seconds: float = 600) -> dict[str, Any]:
+        """What a token of this role says."""
+        at = int(time.time())
+        return {
+            "iss": ISSUER,
+            "aud": ["notifications", "matching"],
+            "iat": at - 60,
+            "exp": at + seconds,
+            "sub": "somebody",
+            "organisation": organisation,
+            "municipalities": ["0106"],
+            "scope": SCOPES[role],
+        }
+
+    def token(self, role: str, organisation: str, seconds: float = 600) -> dict[str, str]:
+        """Headers of a request in this role."""
+        return {"Authorization": f"Bearer {self._issuer.token(self.claims(role, organisation, seconds))}"}
+
+    async def publish(self, event: Event, stream: str) -> None:
+        """Have matching say this, as the next event of a stream."""
+        seq = self._seqs[stream] = self._seqs.get(stream, 0) + 1
+        envelope = Envelope(
+            id=str(uuid.uuid4()),
+            source="urn:nld:oin:00000099000000000001:systeem:hulpketen-matching",
+            type=event.TYPE,
+            time=now(),
+            stream=stream,
+            streamepoch=1,
+            streamseq=seq,
+        )
+        message = encode(event, envelope)
+        await self._producer.send_and_wait(message.topic, message.value, key=message.key, headers=message.headers)
+
+    async def organisation(self, name: str, kafka: bool = False) -> None:
+        """Tell of an organisation, and wait until it is known."""
+        code = {"gemeente-assen": "0106", "gemeente-elders": "1680"}.get(name, "0106")
+        event = OrganisationChanged(
+            organisation=name, name=f"{name} (verzonnen)", kind=KINDS[name], municipalities=[code], kafka=kafka
+        )
+        await self.publish(event, f"organisation-{name}")
+        await self.until({"_id": f"organisation-{name}", "state.kafka": kafka})
+
+    async def until(self, query: dict[str, Any], collection: str = "aggregates") -> dict[str, Any]:
+        """The first document that is so, as soon as there is one."""
+        async with asyncio.timeout(30):
+            while (found := await self.service.database[collection].find_one(query)) is None:
+                await asyncio.sleep(0.02)
+        return dict(found)
+
+    async def last(self, feed: str, n: int) -> None:
+        """Wait until a feed has its line n."""
+        await self.until({"_id": {"org": feed, "n": n}}, "feed")
+
+    @asynccontextmanager
+    async def stream(self, headers: dict[str, str], query: str = "") -> AsyncIterator[AsyncIterator[Frame]]:
+        """The frames of an open stream."""
+        async with self.http.stream("GET", f"/v1/events{query}", headers=headers) as answer:
+            if answer.status_code != httpx.codes.OK:
+                await answer.aread()
+            assert answer.status_code == httpx.codes.OK, answer.text
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            yield _frames(answer)
+
+
+async def _frames(answer: httpx.Response) -> AsyncIterator[Frame]:
+    fields: dict[str, str] = {}
+    async for line in answer.aiter_lines():
+        name, _, value = line.partition(": ")
+        if name:
+            fields[name] = value
+        elif "id" in fields:
+            yield Frame(int(fields["id"]), from_structured(json.loads(fields["data"])) if "data" in fields else None)
+            fields = {}
+
+
+async def take(frames: AsyncIterator[Frame], count: int) -> list[Frame]:
+    """The next frames with an event."""
+    found: list[Frame] = []
+    async with asyncio.timeout(20):
+        async for frame in frames:
+            if frame.event is not None:
+                found.append(frame)
+            if len(found) == count:
+                return found
+    raise AssertionError("the stream ended")
+
+
+Outside = Callable[[httpx.Request], httpx.Response]
+
+
+@asynccontextmanager
+async def running(
+    infrastructure: Infrastructure,
+    folder: Path,
+    *,
+    database: str = "",
+    pid: int = 1,
+    outside: Outside = lambda _: httpx.Response(404),
+    **own: Any,
+) -> AsyncIterator[Notifications]:
+    """The service, ready, with nothing in it unless `database` is an earlier one's. `outside`: its neighbours.
+
+    `pid`: as which process it takes leases.
+    """
+    issuer = TestIssuer()
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        return issuer.handle(request) if request.url.host == "issuer.test" else outside(request)
+
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    database = database or f"notifications_{uuid.uuid4().hex[:12]}"
+    with patch("os.getpid", return_value=pid):
+        app = build(settings(infrastructure, folder, port, database, **own), httpx.MockTransport(handle))
+    config = uvicorn.Config(app, http="httptools", log_config=None, access_log=False, timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve([listening]))
+    producer = AIOKafkaProducer(bootstrap_servers=infrastructure.kafka, enable_idempotence=False)
+    notifications = Notifications(app, f"http://127.0.0.1:{port}", issuer, producer)
+    try:
+        async with asyncio.timeout(30):
+            while not all(notifications.service.checks().values()):
+                await asyncio.sleep(0.05)
+        await producer.start()
+        yield notifications
+    finally:
+        await notifications.http.aclose()
+        await producer.stop()
+        app.state.stopping.set()
+        server.should_exit = True
+        await serving
