@@ -83,6 +83,6 @@ async def test_of_two_processes_one_delivers_and_the_other_takes_over(
             else:
                 await other.service.stop()
                 remaining = one
-            await remaining.publish(referral(ReferralAccepted, status="accepted", version=2), STREAM)
+            await one.publish(referral(ReferralAccepted, status="accepted", version=2), STREAM)
             await until_delivered(remaining, "wijkteam", 2)
             assert await delivered(stack_infra, "wijkteam", 2) == [1, 2]
