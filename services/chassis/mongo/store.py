@@ -47,8 +47,9 @@ class MongoStore:
             await self._aggregates.create_indexes([IndexModel([("due", ASCENDING)], sparse=True)])
             # kept_elsewhere(): what to publish again
             await self._kept.create_indexes([IndexModel([("incarnation", ASCENDING)])])
-            # parked(): what waits in a stream
-            await self._parked.create_indexes([IndexModel([("group", ASCENDING), ("stream", ASCENDING)])])
+            # parked(): what waits in a stream; parked_before(): what waits for long
+            names = ("stream", "at")
+            await self._parked.create_indexes([IndexModel([("group", ASCENDING), (n, ASCENDING)]) for n in names])
 
     async def load(self, ids: Collection[str]) -> dict[str, Document]:
         async with available():
@@ -98,17 +99,17 @@ class MongoStore:
                 await self._pull(cleared)
 
     async def _pull(self, cleared: Iterable[Cleared]) -> None:
-        """Where another has written since, its events stay in the outbox."""
+        """Where another has written since, its events stay in the outbox, which is due as long as it holds any."""
         by_seq: dict[int, list[str]] = {}
         for c in cleared:
             by_seq.setdefault(c.seq, []).append(c.aggregate)
-        await self._aggregates.bulk_write(
-            [
-                UpdateMany({"_id": {"$in": ids}}, {"$pull": {"outbox": {"seq": {"$lte": seq}}}})
-                for seq, ids in by_seq.items()
-            ],
-            ordered=False,
-        )
+        operations = [
+            UpdateMany({"_id": {"$in": ids}}, {"$pull": {"outbox": {"seq": {"$lte": seq}}}})
+            for seq, ids in by_seq.items()
+        ]
+        every = [id for ids in by_seq.values() for id in ids]
+        operations.append(UpdateMany({"_id": {"$in": every}, "outbox": []}, {"$unset": {"due": ""}}))
+        await self._aggregates.bulk_write(operations, ordered=True)
 
     async def due(self, before: datetime, limit: int) -> list[Document]:
         async with available():
@@ -143,17 +144,17 @@ class MongoStore:
                 await self._kept.find({"incarnation": {"$ne": incarnation}}).sort("_id", 1).limit(limit).to_list(None)
             )
         return [
-            Kept(d["_id"], [Outgoing(r["topic"], r["key"], r["headers"], r["value"]) for r in d["records"]])
+            Kept(_this(d), [Outgoing(r["topic"], r["key"], r["headers"], r["value"]) for r in d["records"]])
             for d in found
         ]
 
     async def mark_kept(self, id: Any, acks: Sequence[Ack], incarnation: str) -> None:
         async with available():
-            document = await self._kept.find_one({"_id": id}, {"records.topic": 1})
+            document = await self._kept.find_one(id, {"records.topic": 1})
             if document:
                 topics = [record["topic"] for record in document["records"]]
                 offsets = _offsets(zip(topics, acks, strict=True))
-                await self._kept.update_one({"_id": id}, {"$set": {"incarnation": incarnation, "offsets": offsets}})
+                await self._kept.update_one(id, {"$set": {"incarnation": incarnation, "offsets": offsets}})
 
     async def kept_before(self, incarnation: str, before: datetime) -> list[tuple[Any, list[list[Any]]]]:
         """What was kept before then and is on this incarnation: ids and [topic, partition, offset]s; at most 2,000."""
@@ -190,12 +191,12 @@ class MongoStore:
             Parked(Position(d["stream"], d["epoch"], d["seq"]), d["aggregate"], record_from(d["record"])) for d in found
         ]
 
-    async def parked_since(self, group: str, before: datetime) -> list[dict[str, Any]]:
-        """Streams with a record that has waited since before `before`: for the alarm. At most 1,000."""
-        fields = {"stream": 1, "epoch": 1, "seq": 1, "aggregate": 1, "at": 1}
+    async def parked_before(self, group: str, before: datetime) -> list[tuple[str, str]]:
         async with available():
-            found = await self._parked.find({"group": group}, fields).limit(1000).to_list(None)
-        return [d for d in found if d["at"] < before]
+            found = await self._parked.find(
+                {"group": group, "at": {"$lt": before}}, {"aggregate": 1, "stream": 1}
+            ).to_list(1000)
+        return sorted({(d["aggregate"], d["stream"]) for d in found})
 
     async def unpark(self, group: str, positions: Collection[Position]) -> None:
         async with available():
@@ -234,6 +235,11 @@ def _kept(records: Sequence[tuple[Outgoing, Ack]], incarnation: str) -> Document
         "records": [{"topic": r.topic, "key": r.key, "headers": r.headers, "value": r.value} for r, _ in records],
         "offsets": _offsets((r.topic, a) for r, a in records),
     }
+
+
+def _this(kept: Document) -> Document:
+    """Finds this document again; of reference data not a later version, which may never have been on this broker."""
+    return {name: kept[name] for name in ("_id", "version") if name in kept}
 
 
 def _offsets(acks: Iterable[tuple[str, Ack]]) -> list[list[Any]]:

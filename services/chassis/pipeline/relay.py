@@ -20,11 +20,11 @@ class Relay:
         self._after = after
 
     async def run_once(self) -> int:
-        """Publish one batch of what is due. How many aggregates it took; 0 when nothing waits."""
+        """Publish one batch of what is due. How many aggregates it took; 0 when those were all, sent or not."""
         due = await self._store.due(self._clock() - self._after, BATCH)
         if due:
             await self._publisher.publish(due)
-        return len(due)
+        return len(due) if len(due) == BATCH else 0
 
 
 class Republisher:
