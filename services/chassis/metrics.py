@@ -9,4 +9,4 @@ http_seconds = Histogram("http_seconds", "Time to the first byte of the answer."
 records_consumed = Counter("records_consumed", "Records taken from the broker.")
 batch_seconds = Histogram("batch_seconds", "Time from a batch of records to its commit.", buckets=_SECONDS)
 outbox_waiting = Gauge("outbox_waiting", "Aggregates with events that are not published yet.")
-parked_too_long = Gauge("parked_too_long", "Records that wait for a gap to close for longer than the alarm allows.")
+parked_too_long = Gauge("parked_too_long", "Streams that wait for a gap to close for longer than the alarm allows.")

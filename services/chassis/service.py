@@ -243,10 +243,11 @@ class Service:
         while await self._housekeeper.run_once():
             pass
         gap = now() - timedelta(seconds=self.settings.pipeline.gap_alarm_s)
-        parked = await self.store.parked_since(self.name, gap)
-        metrics.parked_too_long.set(len(parked))
-        for waiting in parked[:20]:
-            log.error("gap_open", stream=waiting["stream"], seq=waiting["seq"])
+        await self.consumer.offer_parked(gap)
+        waiting = await self.store.parked_before(self.name, gap)
+        metrics.parked_too_long.set(len(waiting))
+        for _, stream in waiting[:20]:
+            log.error("gap_open", stream=stream)
 
 
 def _measured(handle: BatchHandler) -> Callable[[Sequence[Record]], Awaitable[None]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from hulpketen_contracts import Decoded, DecodeError, Envelope, decode, peek
@@ -94,12 +95,20 @@ class Consumer:
         if groups:
             await self._engine.handle(groups)
 
+    async def offer_parked(self, before: datetime) -> None:
+        """Offer again what has been parked since before then.
+
+        It may have been skipped to while it was being parked, or applied by a process that died before letting it go.
+        """
+        for aggregate, stream in await self._store.parked_before(self._group, before):
+            await self.let_through(aggregate, stream)
+
     async def let_through(self, aggregate: str, stream: str) -> None:
-        """After a skip: apply what is parked of this stream, as far as its turn has come."""
+        """Apply what is parked of this stream, as far as its turn has come; let go of what was applied before."""
         parked = [p for p in await self._store.parked(self._group, [stream]) if p.aggregate == aggregate]
         if parked:
-            first = min(parked, key=lambda p: p.position)
-            await self._engine.handle({aggregate: [self._read_parked(first)]})
+            steps = [self._read_parked(p) for p in sorted(parked, key=lambda p: p.position)]
+            await self._engine.handle({aggregate: steps})
 
     def _read_parked(self, parked: Parked) -> Step:
         decoded = decode(parked.record.headers, parked.record.value)

@@ -59,6 +59,7 @@ class Outcome:
     park: list[Step] = field(default_factory=list)
     unpark: list[Position] = field(default_factory=list)
     failed: list[Step] = field(default_factory=list)
+    let_through: list[Step] = field(default_factory=list)
 
 
 class Draft:
@@ -74,16 +75,27 @@ class Draft:
         self.outcome = Outcome(self._doc, expected=base["v"])
 
     def run(
-        self, steps: Sequence[Step], parked: Mapping[str, Mapping[Position, Step]], skipped: frozenset[Position]
+        self,
+        steps: Sequence[Step],
+        parked: Mapping[str, Mapping[Position, Step]],
+        skipped: frozenset[Position],
+        *,
+        alone: bool = False,
     ) -> Outcome:
-        """Take the steps in order; a record whose turn comes by that is taken out of `parked` right after."""
+        """Take the steps in order; a record whose turn comes by that is taken out of `parked` right after.
+
+        `alone`: no other than these steps.
+        """
         for step in steps:
             if step.position is None:
                 self._command(step)
-            else:
-                self._event(step, step.position, skipped)
-                if step.position.stream in self._gap:
-                    self._let_through(step.position.stream, parked.get(step.position.stream, {}), skipped)
+                continue
+            stream = step.position.stream
+            if not self._event(step, step.position, skipped) and step.error is None:
+                self._gap.setdefault(stream, self._now)
+                self.outcome.park.append(step)
+            if stream in self._gap and not alone:
+                self._let_through(stream, parked.get(stream, {}), skipped)
         return self._finish()
 
     def _command(self, step: Step) -> None:
@@ -103,33 +115,28 @@ class Draft:
             self._remember(step.key, decision.answer)
         self._accept(step, decision)
 
-    def _event(self, step: Step, position: Position, skipped: frozenset[Position]) -> None:
-        if "erased" in self._doc:
-            self.outcome.unpark.append(position)
-            return
+    def _event(self, step: Step, position: Position, skipped: frozenset[Position]) -> bool:
+        """Apply or drop it; False where its turn has not come, or it could not be applied: its stream stands still."""
         mark = self._pass_over(position.stream, skipped)
         at = (position.epoch, position.seq)
-        if at <= mark:
-            if step.was_parked:
-                self.outcome.unpark.append(position)
-        elif step.reference or at == (mark[0], mark[1] + 1) or (position.epoch > mark[0] and position.seq == 1):
-            self._apply(step, position)
-        else:
-            self._gap.setdefault(position.stream, self._now)
-            self._changed_if(not step.was_parked)
-            self.outcome.park.append(step)
-
-    def _apply(self, step: Step, position: Position) -> None:
-        decision = self._decide(step)
+        seen = at <= mark or "erased" in self._doc
+        follows = at == (mark[0], mark[1] + 1) or (position.epoch > mark[0] and position.seq == 1)
+        if not (seen or follows or step.reference):
+            return False
         if step.was_parked:
             self.outcome.unpark.append(position)
+        return seen or self._apply(step, position)
+
+    def _apply(self, step: Step, position: Position) -> bool:
+        decision = self._decide(step)
         if step.error is not None:
             self.outcome.failed.append(step)
-            return
+            return False
         self._doc["in"][position.stream] = [position.epoch, position.seq]
         self._changed_if(True)
         if decision is not None:
             self._accept(step, decision)
+        return True
 
     def _pass_over(self, stream: str, skipped: frozenset[Position]) -> tuple[int, int]:
         """The watermark of a stream, moved on over what operations skipped."""
@@ -143,16 +150,18 @@ class Draft:
         return epoch, seq
 
     def _let_through(self, stream: str, parked: Mapping[Position, Step], skipped: frozenset[Position]) -> None:
-        for position in sorted(parked):
-            before = len(self.outcome.park)
-            self._event(parked[position], position, skipped)
-            if len(self.outcome.park) > before:
-                self.outcome.park.pop()
+        """Take what is parked, in the database or by this batch, as far as its turn has come."""
+        own = {step.position: step for step in self.outcome.park if step.position and step.position.stream == stream}
+        self.outcome.park = [s for s in self.outcome.park if s.position and s.position.stream != stream]
+        waiting = own | dict(parked)
+        for position in sorted(waiting):
+            if position in parked:
+                self.outcome.let_through.append(parked[position])
+            if not self._event(waiting[position], position, skipped):
+                still = [own[at] for at in sorted(own) if at >= position and at not in parked]
+                self.outcome.park += [step for step in still if step.error is None]
                 return
-            if parked[position].error is not None:
-                return
-        if not any(step.position and step.position.stream == stream for step in self.outcome.park):
-            self._gap.pop(stream, None)
+        self._gap.pop(stream, None)
 
     def _decide(self, step: Step) -> Decision | None:
         try:
@@ -204,8 +213,8 @@ class Draft:
 
     def _finish(self) -> Outcome:
         doc = self._doc
-        if self._gap != doc.get("gap", {}):
-            self.outcome.changed = True
+        # What is parked makes a new version even behind a known gap: who closes the gap meanwhile must see it.
+        self._changed_if(bool(self.outcome.park) or self._gap != doc.get("gap", {}))
         doc.pop("gap", None)
         if self._gap:
             doc["gap"] = self._gap

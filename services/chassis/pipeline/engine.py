@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -76,12 +76,15 @@ class Engine:
         if written:
             await self._publisher.publish(written)
 
-    async def take(self, groups: Groups) -> list[Document]:
-        """Decide and write until each aggregate is done; a lost race is decided again. The documents as written."""
+    async def take(self, groups: Groups, *, alone: bool = False) -> list[Document]:
+        """Decide and write until each aggregate is done; a lost race is decided again. The documents as written.
+
+        `alone`: what is parked stays so.
+        """
         written: dict[str, Document] = {}
         pending = groups
         while pending:
-            outcomes = await self._decide(pending)
+            outcomes = await self._decide(pending, alone)
             again: dict[str, Sequence[Step]] = {}
             for aggregate, result in (await self._write(outcomes)).items():
                 if result is True:
@@ -89,29 +92,44 @@ class Engine:
                 elif result is False:
                     again[aggregate] = pending[aggregate]
                 else:
-                    document = await self._one_by_one(aggregate, pending[aggregate], result)
+                    steps = [*pending[aggregate], *outcomes[aggregate].let_through]
+                    document = await self._one_by_one(aggregate, steps, result)
                     if document:
                         written[aggregate] = document
             pending = again
         return [document for document in written.values() if document["outbox"]]
 
-    async def _decide(self, groups: Groups) -> dict[str, Outcome]:
+    async def _decide(self, groups: Groups, alone: bool) -> dict[str, Outcome]:
         stored = await self._store.load(groups)
-        parked, skipped = await self._gaps(stored, groups)
+        known = {stream for document in stored.values() for stream in document.get("gap", ())}
+        outcomes = self._run(groups, alone, stored, *await self._gaps(known, groups))
+        new = {a: _waiting(o) - known for a, o in outcomes.items() if o.park}
+        if any(new.values()):  # a gap that the aggregate did not know of: operations may have skipped what is missing
+            again = {aggregate: groups[aggregate] for aggregate, streams in new.items() if streams}
+            outcomes |= self._run(again, alone, stored, *await self._gaps(known.union(*new.values()), again))
+        return outcomes
+
+    def _run(
+        self,
+        groups: Groups,
+        alone: bool,
+        stored: Mapping[str, Document],
+        parked: Mapping[str, Mapping[Position, Step]],
+        skipped: frozenset[Position],
+    ) -> dict[str, Outcome]:
         now = self._clock()
         outcomes = {}
         for aggregate, steps in groups.items():
             for step in steps:
                 step.result = step.error = None
             draft = Draft(aggregate, stored.get(aggregate), now, self._source, self._key_memory)
-            outcomes[aggregate] = draft.run(steps, parked, skipped)
+            outcomes[aggregate] = draft.run(steps, parked, skipped, alone=alone)
         return outcomes
 
     async def _gaps(
-        self, stored: Mapping[str, Document], groups: Groups
+        self, streams: Collection[str], groups: Groups
     ) -> tuple[dict[str, dict[Position, Step]], frozenset[Position]]:
-        """What is parked and what was skipped, for the aggregates that wait for something: rarely any."""
-        streams = {stream for document in stored.values() for stream in document.get("gap", ())}
+        """What is parked and what was skipped of streams with a gap: rarely any."""
         if not streams or self.read is None:
             return {}, frozenset()
         parked: dict[str, dict[Position, Step]] = {}
@@ -133,14 +151,12 @@ class Engine:
         return by_aggregate
 
     async def _park(self, outcomes: Mapping[str, Outcome]) -> None:
-        parked = [
-            Parked(step.position, aggregate, step.record)
-            for aggregate, outcome in outcomes.items()
-            for step in outcome.park
-            if step.position and step.record and not step.was_parked
-        ]
+        parked = [(a, s) for a, outcome in outcomes.items() for s in outcome.park if not s.was_parked]
         if parked:
-            await self._store.park(self._group, parked)
+            records = [Parked(s.position, a, s.record) for a, s in parked if s.position and s.record]
+            await self._store.park(self._group, records)
+        for _, step in parked:
+            step.was_parked = True  # where the write that follows loses its race, it may be applied after all
 
     async def _bury(self, failed: Iterable[Step]) -> None:
         letters = [
@@ -156,12 +172,22 @@ class Engine:
         if len(steps) == 1:
             steps[0].error = WriteRefused(type(refusal).__name__)
             await self._bury(steps)
+            if steps[0].was_parked and steps[0].position:
+                await self._store.unpark(self._group, [steps[0].position])
             return None
         last = None
-        for step in steps:
-            for document in await self.take({aggregate: [step]}):
+        for step in sorted(steps, key=_in_order):
+            for document in await self.take({aggregate: [step]}, alone=True):
                 last = document
         return last
+
+
+def _in_order(step: Step) -> tuple[Any, ...]:
+    return step.position or ()
+
+
+def _waiting(outcome: Outcome) -> set[str]:
+    return {step.position.stream for step in outcome.park if step.position}
 
 
 def _cause(command: Command) -> str:

@@ -61,13 +61,16 @@ class Store(Protocol):
         """What was kept and not yet published on this incarnation of the broker, oldest first."""
 
     async def mark_kept(self, id: Any, acks: Sequence[Ack], incarnation: str) -> None:
-        """What was kept under `id` is on this incarnation now, at these offsets."""
+        """What was kept under `id` is on this incarnation now, at these offsets; not what took its place since."""
 
     async def park(self, group: str, parked: Sequence[Parked]) -> None:
         """Hold records that came before their turn; again is harmless."""
 
     async def parked(self, group: str, streams: Collection[str]) -> list[Parked]:
         """What is parked of these streams."""
+
+    async def parked_before(self, group: str, before: datetime) -> list[tuple[str, str]]:
+        """Aggregates and streams of which a record has been parked since before then."""
 
     async def unpark(self, group: str, positions: Collection[Position]) -> None:
         """These have been applied, or were seen before."""
