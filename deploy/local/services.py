@@ -20,6 +20,9 @@ _BROKER = {
     "KAFKA_HEARTBEAT_INTERVAL_MS": "200",
     "KAFKA_IDEMPOTENT": "false",
     "KAFKA_INCARNATION_CHECK_S": "1",
+    "KAFKA_PARTITIONS": "2",
+    # Else a broker that is rolled for its size would be given all of it back.
+    "PIPELINE_KEPT_HOURS": "0.1",
 }
 # Every trace is kept, for `hulpketen trace`. glibc's arenas for each thread would only cost memory.
 _DEFAULTS = {"TELEMETRY_SAMPLE_RATIO": "1", "MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}

@@ -40,7 +40,7 @@ from services.chassis.settings import ChassisSettings
 from services.chassis.telemetry import current_traceparent, start_record_span
 
 log = get_logger(__name__)
-RELAY_EVERY_S = 0.5
+RELAY_EVERY_S = 1.0
 HOUSEKEEPING_EVERY_S = 10.0
 Hook = Callable[[], Awaitable[None]]
 BatchHandler = Callable[[Sequence[Record]], Awaitable[list[DeadLetter]]]
