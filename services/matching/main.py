@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import httpx
+
 from services.chassis.service import Service, now
 from services.chassis.settings import load
 from services.chassis.web import App, create_app, serve
@@ -16,8 +18,8 @@ from services.matching.snapshot import Snapshot
 from services.matching.store import MatchingStore
 
 
-def build(settings: Settings) -> App:
-    """The application, with its runtime."""
+def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> App:
+    """The application, with its runtime. `transport`: how the issuer is reached."""
 
     def directory() -> Directory:
         return snapshot.current
@@ -36,7 +38,7 @@ def build(settings: Settings) -> App:
     service.every("aliases", EVERY_S, erase)
     matching = Matching(service.engine, store, snapshot, policy, service.processing_log.record, now)
     routers = [part.routes(matching) for part in (api_cases, api_referrals, api_directory)]
-    app = create_app("matching", runtime=service, settings=settings, routers=routers)
+    app = create_app("matching", runtime=service, settings=settings, routers=routers, transport=transport)
     app.add_exception_handler(MatchingError, refuse)
     return app
 
