@@ -7,7 +7,7 @@ import sys
 import httpx
 import typer
 
-from cli import bench, contracts, dead_letters, republish, token, trace, up
+from cli import bench, contracts, dead_letters, demo, republish, token, trace, up
 from deploy.local.errors import StackError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("up")(up.up)
+app.command("demo")(demo.demo)
 app.command("token")(token.token)
 app.command("trace")(trace.trace)
 app.command("republish")(republish.republish)

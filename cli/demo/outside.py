@@ -1,0 +1,105 @@
+"""HTTP as a careful client has it: the same request again, under the same key, until there is an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from cli.demo.scan import Scanner
+from deploy.local.errors import StackError
+
+PATIENCE_S = 60.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
+_ATTEMPT_S = 15.0
+_TRY_AGAIN = frozenset({429, 502, 503, 504})
+GOOD = range(200, 300)
+Token = Callable[[str, str, Sequence[str]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back; `sent_at`: the clock at which the request first went out."""
+
+    status: int
+    body: Any
+    sent_at: float
+
+    @property
+    def good(self) -> bool:
+        return self.status in GOOD
+
+    @property
+    def problem(self) -> str:
+        """The type of a problem+json, without its prefix."""
+        return str(self.body.get("type", "")).rpartition(":")[2] if isinstance(self.body, dict) else ""
+
+
+class Outside:
+    """The world outside the chain: tokens, and requests to its services. Refusals are searched for what is planted."""
+
+    def __init__(
+        self, http: httpx.AsyncClient, addresses: Mapping[str, str], token: Token, scanner: Scanner, municipality: str
+    ) -> None:
+        self.http = http
+        self.addresses = addresses
+        self._token = token
+        self._tokens: dict[tuple[str, str, tuple[str, ...]], str] = {}
+        self._scanner = scanner
+        self._municipality = municipality
+
+    def token(self, role: str, organisation: str, municipalities: Sequence[str] = ()) -> str:
+        """A bearer token; it lasts for an hour."""
+        key = (role, organisation, tuple(municipalities) or (self._municipality,))
+        if key not in self._tokens:
+            self._tokens[key] = self._token(role, organisation, key[2])
+        return self._tokens[key]
+
+    async def ask(
+        self,
+        method: str,
+        service: str,
+        path: str,
+        token: str | None = None,
+        body: Any = None,
+        *,
+        content: bytes | None = None,
+        content_type: str = "application/json",
+        key: str | None = None,
+        accept: Collection[int] = (),
+        again: Collection[int] = (),
+    ) -> Answer:
+        """Ask until there is an answer: 2xx, or one to `accept`; those of `again` are tried again, like 503.
+
+        Raises: StackError for any other answer, or where none came within a minute.
+        """
+        headers = {"Content-Type": content_type} if content is not None else {}
+        headers |= {"Authorization": f"Bearer {token}"} if token else {}
+        headers |= {"Idempotency-Key": key} if key else {}
+        url, sent_at, pause = self.addresses[service] + path, time.perf_counter(), _FIRST_PAUSE_S
+        last: str = "no answer"
+        while time.perf_counter() < sent_at + PATIENCE_S:
+            try:
+                response = await self.http.request(
+                    method, url, headers=headers, json=body, content=content, timeout=_ATTEMPT_S
+                )
+            except httpx.TransportError as error:
+                last = type(error).__name__
+            else:
+                last = f"{response.status_code} {response.text[:300]}"
+                if response.status_code not in _TRY_AGAIN and response.status_code not in again:
+                    return self._answer(response, sent_at, accept, f"{method} {service}{path}")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+        raise StackError(f"{method} {service}{path} got no answer in {PATIENCE_S:.0f} s, but {last}")
+
+    def _answer(self, response: httpx.Response, sent_at: float, accept: Collection[int], what: str) -> Answer:
+        if response.is_error:
+            self._scanner.look("answers of errors", response.content)
+        if response.status_code not in GOOD and response.status_code not in accept:
+            raise StackError(f"{what} answered {response.status_code}: {response.text[:300]}")
+        return Answer(response.status_code, response.json() if response.content else None, sent_at)
