@@ -53,7 +53,7 @@ function complain(form, complaints) {
   for (const { text, target, extra } of complaints) {
     const item = document.createElement("li");
     const place = target ? document.createElement("a") : item;
-    place.append(both({ nl: `${text.nl}${extra ? " " + extra.nl : ""}`, en: `${text.en}${extra ? " " + extra.en : ""}` }));
+    place.append(both({ nl: text.nl + (extra?.nl ?? ""), en: text.en + (extra?.en ?? "") }));
     if (target) {
       place.href = `#${target.id}`;
       place.addEventListener("click", (event) => { event.preventDefault(); target.focus(); });
@@ -99,7 +99,7 @@ $("test").addEventListener("submit", (event) => {
   const given = answers(form);
   const missing = Object.keys(given).map((id, index) => [id, index + 1]).filter(([id]) => given[id].length === 0);
   const complaints = missing.map(([id, number]) => ({
-    text: TEXTS.answer, extra: { nl: number, en: number }, target: $(`question-${id}`).querySelector("input"),
+    text: TEXTS.answer, extra: { nl: ` ${number}`, en: ` ${number}` }, target: $(`question-${id}`).querySelector("input"),
   }));
   complain(form, complaints);
   if (complaints.length) return;
