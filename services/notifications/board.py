@@ -56,7 +56,7 @@ def routes(directory: Directory, readers: Readers, matching: Upstream, intake: U
         return HTMLResponse(page.render(t=TEXTS, organisation=name, csrf=session.csrf))
 
     @router.get("/board/assets/{name}")
-    async def asset(name: str) -> Response:
+    async def asset(_: Signed, name: str) -> Response:
         if name not in assets:
             raise Problem(404)
         return Response(assets[name], media_type=MEDIA_TYPES[name], headers={"Cache-Control": "no-cache"})

@@ -86,7 +86,7 @@ class Notifications:
         self.url = url
         self.service: Service = app.state.runtime
         self.http = httpx.AsyncClient(base_url=url, trust_env=False, timeout=20)
-        self._issuer = issuer
+        self.issuer = issuer
         self._producer = producer
         self._seqs: dict[str, int] = {}
 
@@ -106,7 +106,7 @@ class Notifications:
 
     def token(self, role: str, organisation: str, seconds: float = 600) -> dict[str, str]:
         """Headers of a request in this role."""
-        return {"Authorization": f"Bearer {self._issuer.token(self.claims(role, organisation, seconds))}"}
+        return {"Authorization": f"Bearer {self.issuer.token(self.claims(role, organisation, seconds))}"}
 
     async def publish(self, event: Event, stream: str) -> None:
         """Have matching say this, as the next event of a stream."""

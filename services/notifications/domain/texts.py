@@ -23,6 +23,7 @@ TEXTS: Mapping[str, Text] = {
     "not-live": Text("Niet live – we proberen het opnieuw", "Not live – trying again"),
     "no-access": Text("Uw rol heeft geen bord.", "Your role has no board."),
     "referrals": Text("Verwijzingen", "Referrals"),
+    "case": Text("Zaak", "Case"),
     "cases": Text("Zaken", "Cases"),
     "no-referrals": Text(
         "Er zijn nog geen verwijzingen. Nieuwe verschijnen hier vanzelf.",

@@ -1,7 +1,7 @@
 // The partner board: what the organisation may see, live, with the buttons that role and status allow.
 "use strict";
 const REFERRAL = "nl.hulpketen.partners.referral-changed.v1", CASE = "nl.hulpketen.partners.case-changed.v1";
-const AGAIN_MS = 3000, CARDS = 300;
+const AGAIN_MS = 3000, CARDS = 300, ENDS = ["declined", "ended", "cancelled", "expired"];
 const $ = (selector, within = document) => within.querySelector(selector);
 const csrf = $("meta[name=csrf]").content;
 const keys = new Map(); // a button pressed again after a failure repeats the same request
@@ -96,15 +96,20 @@ function referralCard(referral) {
   const changed = new Date(referral.changedAt).toLocaleString("nl-NL", { dateStyle: "medium", timeStyle: "short" });
   const pairs = [["from", organisation(referral.fromOrganisation)], ["to", organisation(referral.toOrganisation)], ["changed", changed],
     ["reason", referral.reason && say(`reason.${referral.reason}`)], ["outcome", referral.outcome && say(`outcome.${referral.outcome}`)]];
-  const buttons = actionsOf(referral).map((action, i) => button(action, () => act(referral.referral, action), i ? "" : "primary"));
+  const buttons = actionsOf(referral).map((action, i) => button(action, () => act(referral.referral, action), i || action === "cancel" ? "" : "primary"));
   return [el("div", { class: "head" }, el("h3", {}, service(referral.service)), el("span", { class: "badge" }, say(referral.status))),
     facts(pairs), el("div", { class: "actions" }, ...buttons, about("referrals", referral.referral))];
 }
 
 function proposed(one, proposal) {
-  const rules = proposal.rules.map((rule) => el("small", {}, say(`rule.${rule.rule}`), ": ", say(rule.met === true ? "met" : rule.met === false ? "not-met" : "unknown")));
+  const rules = proposal.rules.map(({ rule, met }) => {
+    const outcome = met === true ? "met" : met === false ? "not-met" : "unknown";
+    return el("li", { "data-rule": outcome }, say(`rule.${rule}`), el("span", { class: "unseen" }, ": ", say(outcome)));
+  });
+  const running = [...KINDS.referrals.held.values()].find((each) => each.case === one.case && each.service === proposal.service && !ENDS.includes(each.status));
   const refer = me.scopes.includes("referrals:write") && button("refer", () => call("/board/referrals", { case: one.case, service: proposal.service }));
-  return el("li", {}, el("div", {}, service(proposal.service), el("small", {}, organisation(proposal.organisation)), ...rules), refer || null);
+  return el("li", {}, el("div", {}, service(proposal.service), el("small", {}, organisation(proposal.organisation)), el("ul", { class: "rules" }, ...rules)),
+    running ? el("span", { class: "badge" }, say(running.status)) : refer || null);
 }
 
 function caseCard(one) {
@@ -112,7 +117,7 @@ function caseCard(one) {
     one.repeated ? el("span", { class: "badge" }, say("repeated")) : null, one.crisis ? el("span", { class: "badge danger" }, say("crisis")) : null];
   const proposals = one.status === "open" && one.proposals?.length
     ? el("details", {}, el("summary", {}, say("proposals"), ` (${one.proposals.length})`), el("ul", {}, ...one.proposals.map((each) => proposed(one, each)))) : null;
-  return [el("div", { class: "head" }, el("h3", {}, one.case.slice(0, 8)), ...badges.filter(Boolean)),
+  return [el("div", { class: "head" }, el("h3", {}, say("case"), ` ${one.case.slice(0, 8)}`), ...badges.filter(Boolean)),
     facts([["signals", String(one.signals)], ["outcome", one.result]]), proposals, el("div", { class: "actions" }, about("cases", one.case))];
 }
 
@@ -129,6 +134,7 @@ function show(name, view) {
   if (focused) card.focus();
   for (const extra of [...list.children].slice(CARDS)) { kind.held.delete(extra.id); extra.remove(); }
   $(`#${name} .empty`).hidden = list.children.length > 0;
+  if (KINDS.cases.held.has(view.case) && name === "referrals") show("cases", KINDS.cases.held.get(view.case)); // its buttons
 }
 
 function live(yes) {
