@@ -58,7 +58,7 @@ class Choices:
             finally:
                 await self._drop_superseded(name, {person, before["person"] if before else person})
         state = await self._store.state(name)
-        if state and state["digest"] == digest and not rules.has_code(state, self._clock(), self._code_rules):
+        if state and state["digest"] == digest and rules.wants_code(state, self._clock(), self._code_rules):
             await self._send_code(name, state, given)
 
     async def _drop_superseded(self, name: str, pseudonyms: set[str]) -> None:

@@ -22,6 +22,7 @@ from services.intake.domain.questionnaire import Outcome
 
 WAITING, CONFIRMED = "waiting", "confirmed"
 MOST_CODES = 3
+_MISSED_AFTER = timedelta(minutes=1)
 By = Literal["resident", "professional"]
 
 
@@ -155,7 +156,7 @@ def issue_code(hashed: str, rules: CodeRules) -> Decide:
     def decide(state: State | None, context: Context) -> Decision | None:
         if state is None or state["status"] != WAITING or state["codes"] >= MOST_CODES:
             return None
-        code = {"hash": hashed, "until": context.now + rules.valid, "tries": 0, "sent": False}
+        code = {"hash": hashed, "until": context.now + rules.valid, "tries": 0, "sent": False, "at": context.now}
         return Decision(state | {"code": code, "codes": state["codes"] + 1}, answer=True)
 
     return decide
@@ -176,6 +177,11 @@ def has_code(state: Mapping[str, Any], now: datetime, rules: CodeRules) -> bool:
     """Whether a code is on its way that can still be entered."""
     code = state.get("code")
     return bool(code and code["sent"] and code["until"] > now and code["tries"] < rules.attempts)
+
+
+def wants_code(state: Mapping[str, Any], now: datetime, rules: CodeRules) -> bool:
+    """Whether a new code is due: none can be entered, or the one that was sent may have been missed."""
+    return not has_code(state, now, rules) or bool(state["code"]["at"] + _MISSED_AFTER <= now)
 
 
 def try_code(hashed: str, rules: CodeRules) -> Decide:

@@ -201,6 +201,12 @@ $("verify").addEventListener("submit", (event) => {
   });
 });
 
+$("again").addEventListener("click", async () => {
+  const answer = await post(`/v1/tests/${test}/choice`, choiceBody());
+  complain($("verify"), answer.ok ? [] : [{ text: TEXTS.away }]);
+  $("asked").hidden = !answer.ok;
+});
+
 $("language").addEventListener("click", () => {
   const root = document.documentElement;
   root.lang = root.dataset.language = root.dataset.language === "nl" ? "en" : "nl";

@@ -157,3 +157,9 @@ def test_codes_are_few_and_one_that_was_not_sent_cannot_be_entered() -> None:
     assert run(choice.code_sent("h0"), state) is None
     with pytest.raises(NotNow):
         run(choice.try_code("h2", RULES), state)
+
+
+def test_a_new_code_is_due_when_the_last_may_have_been_missed() -> None:
+    assert choice.wants_code(chosen(), NOW, RULES)
+    assert not choice.wants_code(with_code(), NOW + timedelta(seconds=59), RULES)
+    assert choice.wants_code(with_code(), NOW + timedelta(seconds=60), RULES)
