@@ -84,4 +84,4 @@ def _show(stack: LocalStack, out: Console) -> None:
     for role in SCOPES:
         logins.add_row(role, login_for(role, None, None).label)
     out.print(pages, logins)
-    out.print(f"{len(sample_logins())} logins in all: {at['issuer']}. Data: {stack.folder.path}. Stop with Ctrl-C.")
+    out.print(f"All {len(sample_logins())} logins: {at['issuer']}\nData folder: {stack.folder.path}\nStop with Ctrl-C.")

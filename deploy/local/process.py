@@ -20,6 +20,7 @@ from deploy.local.leash import Leash, leashed
 LOG_LIMIT = 20_000_000
 _FIRST_DELAY_S, _LONGEST_DELAY_S, _STEADY_AFTER_S = 0.05, 2.0, 3.0
 _BAD_SETTINGS = 2
+_MOST_CRASHES = 5
 _POLL_S = 0.02
 
 
@@ -47,19 +48,19 @@ class Process:
         self._on_change = on_change
         self._keeper: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
-        self._refused = False
+        self._crashes = 0
 
     def start(self) -> None:
         """Begin to run it, and keep it running."""
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.program.name}")
 
     async def wait_ready(self, within_s: float) -> None:
-        """Raises: StackError when it is not ready in time, refuses its settings, or cannot be started at all."""
+        """Raises: StackError when it is not ready in time, refuses its settings, or crashes again and again."""
         end = time.monotonic() + within_s
         while time.monotonic() < end:
             if self._keeper and self._keeper.done():
                 self._keeper.result()
-            if self._refused:
+            if self._crashes >= _MOST_CRASHES:
                 raise StackError(f"{self.program.name} does not start: {self.last_line()}")
             if self.pid and await self.program.ready():
                 return
@@ -112,8 +113,8 @@ class Process:
         while not self._stopping.is_set():
             began = time.monotonic()
             code = await self._live()
-            self._refused = code == _BAD_SETTINGS
             steady = time.monotonic() - began > _STEADY_AFTER_S
+            self._crashes = _crashes(self._crashes, code, steady)
             delay = _FIRST_DELAY_S if steady else min(delay * 2, _LONGEST_DELAY_S)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay)
@@ -158,6 +159,13 @@ def rss_mb(pid: int) -> float:
         return int(shown.stdout or 0) * 1024 / 1e6
     except (OSError, IndexError):
         return 0.0
+
+
+def _crashes(so_far: int, code: int, steady: bool) -> int:
+    """How often in a row it ended by itself soon after its start; refused settings will not get better."""
+    if code == _BAD_SETTINGS:
+        return _MOST_CRASHES
+    return so_far + 1 if code > 0 and not steady else 0
 
 
 def _meaning(code: int) -> str:

@@ -39,14 +39,18 @@ async def no() -> bool:
 
 @contextlib.asynccontextmanager
 async def running(
-    code: str, log: Path, stop_within_s: float = 5, ready: Callable[[], Awaitable[bool]] = yes
+    code: str,
+    log: Path,
+    stop_within_s: float = 5,
+    within_s: float = 5,
+    ready: Callable[[], Awaitable[bool]] = yes,
 ) -> AsyncIterator[Process]:
     leash = Leash()
     program = Program("dummy", lambda: [sys.executable, "-c", code], log, ready, dict(os.environ), stop_within_s)
     process = Process(program, leash, lambda name, what: None)
     process.start()
     try:
-        await process.wait_ready(5)
+        await process.wait_ready(within_s)
         yield process
     finally:
         await process.stop()
@@ -104,6 +108,13 @@ async def test_a_process_that_refuses_its_settings_is_reported_with_its_last_lin
     code = "import sys; print('setting X is missing'); sys.exit(2)"
     with pytest.raises(StackError, match="dummy does not start: setting X is missing"):
         async with running(code, tmp_path / "log", ready=no):
+            pass
+
+
+async def test_a_process_that_crashes_again_and_again_is_given_up_at_the_start(tmp_path: Path) -> None:
+    code = "raise SystemExit('no module named x')"
+    with pytest.raises(StackError, match="dummy does not start: no module named x"):
+        async with running(code, tmp_path / "log", within_s=15, ready=no):
             pass
 
 
