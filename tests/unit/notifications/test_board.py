@@ -1,0 +1,73 @@
+"""What the board offers and says: as matching decides it, in both languages, readable, with no script from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from services.matching.domain.referrals import TRANSITIONS
+from services.notifications.domain.board import ACTIONS, CODES
+from services.notifications.domain.texts import TEXTS
+from services.notifications.domain.visibility import Role
+
+PAGES = files("services.notifications") / "pages"
+ROLES = {"receiver": Role.RECEIVER, "author": Role.SENDER}
+ON_BACKGROUND = [
+    ("text", "page"),
+    ("text", "surface"),
+    ("text-quiet", "page"),
+    ("text-quiet", "surface"),
+    ("action", "surface"),
+    ("action-strong", "page"),
+    ("on-action", "action"),
+    ("on-action", "action-strong"),
+    ("good", "good-back"),
+    ("good", "surface"),
+    ("warning", "warning-back"),
+    ("danger", "danger-back"),
+    ("danger", "surface"),
+]
+
+
+def test_the_buttons_are_those_that_matching_allows() -> None:
+    rows = {(ROLES[t.who], str(t.before), t.action) for t in TRANSITIONS if t.who in ROLES}
+    assert rows == {
+        (role, status, action)
+        for role, statuses in ACTIONS.items()
+        for status, actions in statuses.items()
+        for action in actions
+    }
+    due = {t.action: (str(t.due.field), t.due.codes) for t in TRANSITIONS if t.due}
+    assert due == dict(CODES)
+
+
+def test_every_code_and_action_has_a_text() -> None:
+    for action, (field, codes) in CODES.items():
+        assert action in TEXTS
+        assert {f"{field}.{code}" for code in codes} <= set(TEXTS)
+    for _, status, action in ((r, s, a) for r, m in ACTIONS.items() for s, each in m.items() for a in each):
+        assert {status, action} <= set(TEXTS)
+    assert all(text.nl and text.en for text in TEXTS.values())
+
+
+@pytest.mark.parametrize(("front", "back"), ON_BACKGROUND)
+def test_text_stands_out_from_its_background_as_wcag_aa_asks(front: str, back: str) -> None:
+    css = (PAGES / "board.css").read_text("utf-8")
+    tokens = dict(re.findall(r"--colour-([a-z-]+): (#[0-9a-f]{6})", css))
+    lighter, darker = sorted((_luminance(tokens[front]), _luminance(tokens[back])), reverse=True)
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5
+
+
+def test_the_page_has_no_script_or_style_in_it_and_none_from_elsewhere() -> None:
+    page = (PAGES / "board.html").read_text("utf-8")
+    assert re.findall(r"<script[^>]*>", page) == ['<script src="/board/assets/board.js" defer>']
+    assert not re.search(r"<style|\son\w+=|\sstyle=|https?://", page)
+    assert not re.search(r"innerHTML|insertAdjacentHTML|eval\(|https?://", (PAGES / "board.js").read_text("utf-8"))
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
