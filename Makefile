@@ -1,4 +1,7 @@
-.PHONY: help install up test check format requirements clean
+.PHONY: help install up test check format settings requirements clean
+
+settings = .venv/bin/python -m services.chassis.settings_docs docs/settings.md \
+	$(foreach service,intake matching notifications audit,services.$(service).settings:Settings)
 
 help: ## What can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -19,10 +22,14 @@ check: install ## Style, types, boundaries between packages, generated files
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/hulpketen contracts export --check
 	.venv/bin/hulpketen contracts check
+	$(settings) --check
 
 format: install ## Put the code in the one layout
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
+
+settings: install ## Write docs/settings.md anew
+	$(settings)
 
 requirements: ## Pin anew what pyproject.toml asks for (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

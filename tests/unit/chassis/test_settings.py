@@ -27,6 +27,7 @@ class OwnSettings(Section):
     model_config = SettingsConfigDict(env_prefix="OWN_")
 
     token: SecretStr = Field(description="A secret of its own.", min_length=8)
+    days: dict[str, int] = Field(default_factory=dict, description="Either <a> | <b>.")
 
 
 class Composition(ChassisSettings):
@@ -117,6 +118,7 @@ def test_the_page_of_settings_names_each_and_is_checked(tmp_path: Path, capsys: 
         for name in section.model_fields:
             assert text.count(f"| `{variable(section, name)}` |") == 1
     assert "| `OWN_TOKEN` | required | A secret of its own. Secret. |" in text
+    assert r"| `OWN_DAYS` | empty | Either \<a> \| \<b>. |" in text
     assert "| `HTTP_PORT` | `8080` | Port to listen on. (at least 1; at most 65535) |" in text
     assert "(one of none, file)" in text
     page.write_text(text + "more")
