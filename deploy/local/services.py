@@ -15,11 +15,12 @@ from deploy.local.infrastructure import mongo_uri
 from deploy.local.ports import HOST
 from deploy.local.process import Program
 
-# Tansu joins a group in half the session timeout, and has no idempotent producer.
+# Tansu joins a group in half the session timeout, has no idempotent producer, and holds a fetch for its whole time.
 _BROKER = {
     "KAFKA_SESSION_TIMEOUT_MS": "1000",
     "KAFKA_HEARTBEAT_INTERVAL_MS": "200",
     "KAFKA_IDEMPOTENT": "false",
+    "KAFKA_FETCH_WAIT_MS": "30",
     "KAFKA_INCARNATION_CHECK_S": "1",
     "KAFKA_PARTITIONS": "2",
     # Else a broker that is rolled for its size would be given all of it back.

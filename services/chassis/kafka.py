@@ -122,6 +122,7 @@ class KafkaSubscriber:
             session_timeout_ms=settings.session_timeout_ms,
             heartbeat_interval_ms=settings.heartbeat_interval_ms,
             batch_timeout_ms=settings.poll_timeout_ms,
+            fetch_max_wait_ms=settings.fetch_wait_ms,
             max_records=batch,
             decoder=_undecoded,
         )
