@@ -54,7 +54,7 @@ class KafkaSettings(Section):
     )
     poll_timeout_ms: int = Field(10, ge=1, le=1_000, description="How long an idle consumer sleeps between two polls.")
     fetch_wait_ms: int = Field(
-        500, ge=1, le=5_000, description="How long the broker may hold a fetch that finds nothing; it ends when data comes."
+        500, ge=1, le=5_000, description="How long the broker may hold a fetch that finds nothing, until data comes."
     )
     idempotent: bool = Field(True, description="Use the idempotent producer; the embedded broker has none.")
     incarnation_check_s: float = Field(
