@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.responses import StreamingResponse
 
 from services.chassis.auth import Principal, requires
 from services.chassis.problems import Problem
@@ -50,7 +51,7 @@ def routes(desk: Desk, store: IntakeStore, settings: IntakeSettings, clock: Call
         delivery = Delivery(desk, principal.organisation, sender, batches, clock)
         lines = _read(content_type, request.stream(), settings.delivery_line_bytes, oddities)
         await delivery.take(lines, settings.delivery_batch, settings.delivery_max_lines)
-        return Response(delivery.answer(oddities), media_type="application/json")
+        return StreamingResponse(delivery.answer(oddities), media_type="application/json")
 
     return router
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import zlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from services.intake.taking import Desk, Taken, explain
 
 # While the database writes one batch, the next one is read and checked.
 _AT_ONCE = 2
+_PIECE = 65_536
 _DIFFERS = FieldError("/reference", "reference-reused", "The reference was used for another content")
 
 
@@ -70,6 +72,28 @@ class _Done(NamedTuple):
     refused: list[tuple[Line, Sequence[FieldError]]]
 
 
+class _Packed:
+    """A list of JSON values, compressed as it grows: refused lines are much alike, and there may be very many."""
+
+    def __init__(self) -> None:
+        self._compressor = zlib.compressobj(1)
+        self._content = bytearray()
+        self._empty = True
+
+    def add(self, value: bytes) -> None:
+        self._content += self._compressor.compress(value if self._empty else b", " + value)
+        self._empty = False
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of it, joined by commas; after this nothing can be added."""
+        self._content += self._compressor.flush()
+        decompressor = zlib.decompressobj()
+        rest = bytes(self._content)
+        while rest:
+            yield decompressor.decompress(rest, _PIECE)
+            rest = decompressor.unconsumed_tail
+
+
 class Delivery:
     """Takes the lines of one delivery of one sender."""
 
@@ -88,8 +112,7 @@ class Delivery:
         self._clock = clock
         self._lines = 0
         self._taken = 0
-        # As text: 100,000 refused lines as objects would take a hundred megabytes.
-        self._refused = bytearray()
+        self._refused = _Packed()
 
     async def take(self, lines: AsyncIterator[Line], size: int, most: int) -> None:
         """Take all lines, `size` at once. Raises Problem 413 beyond `most` lines, KeyReused, StoreUnavailable."""
@@ -114,10 +137,12 @@ class Delivery:
             # What has begun is finished: its lines are taken or refused, not left in the middle.
             await asyncio.gather(*under_way, return_exceptions=True)
 
-    def answer(self, oddities: Oddities) -> bytes:
-        """The answer as JSON: {"lines", "taken", "warnings", "refused": [{"line", "reference", "reasons"}]}."""
+    def answer(self, oddities: Oddities) -> Iterator[bytes]:
+        """Pieces of the JSON {"lines", "taken", "warnings", "refused": [{"line", "reference", "reasons"}]}"""
         counts = {"lines": self._lines, "taken": self._taken, "warnings": oddities.answer()}
-        return json.dumps(counts).encode()[:-1] + b', "refused": [' + bytes(self._refused) + b"]}"
+        yield json.dumps(counts).encode()[:-1] + b', "refused": ['
+        yield from self._refused.pieces()
+        yield b"]}"
 
     async def _rest(self, under_way: deque[asyncio.Task[_Done]]) -> None:
         while under_way:
@@ -155,7 +180,7 @@ class Delivery:
                 for error in errors
             ],
         }
-        self._refused += (b", " if self._refused else b"") + json.dumps(entry).encode()
+        self._refused.add(json.dumps(entry).encode())
 
 
 async def _batched(lines: AsyncIterator[Line], size: int, most: int) -> AsyncIterator[list[Line]]:
