@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from hulpketen_contracts import Event, PersonErased, PersonMerged, ProcessingLogged, ReferralState
 
 from services.chassis.pipeline.model import Record
@@ -27,15 +27,18 @@ from tests.integration.matching import (
 )
 from tests.unit.matching.made_up import choice, signal, withdrawal
 
+# One service for all tests here: to join the group of consumers takes a second or two.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
-async def matching(stack_infra: Infrastructure, tmp_path: Path) -> AsyncIterator[Matching]:
-    async with running(stack_infra, tmp_path) as one:
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def matching(stack_infra: Infrastructure, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Matching]:
+    async with running(stack_infra, tmp_path_factory.mktemp("matching")) as one:
         await one.fill_directory()
         yield one
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def intake(stack_infra: Infrastructure) -> AsyncIterator[Intake]:
     async with an_intake(stack_infra) as one:
         yield one
@@ -177,12 +180,12 @@ async def test_bad_input_is_refused_and_not_repeated(matching: Matching, intake:
 async def test_a_list_is_in_the_processing_log_with_a_line_for_each_person(
     stack_infra: Infrastructure, matching: Matching, intake: Intake
 ) -> None:
-    people = dict([await a_case(matching, intake, crisis=n == 0) for n in range(3)])
+    people = dict([await a_case(matching, intake, municipality="9911", crisis=n == 0) for n in range(3)])
     who = f"gemeente-{uuid.uuid4().hex[:8]}"
-    professional = matching.token("professional", who)
+    professional = matching.token("professional", who, "9910", "9911")
     page = (await matching.ask(professional, "GET", "/v1/cases?perPage=2")).json()
     assert (page["total"], len(page["items"])) == (3, 2)
-    rest = (await matching.ask(professional, "GET", f"/v1/cases?perPage=2&page=2&municipality={ASSEN}")).json()
+    rest = (await matching.ask(professional, "GET", "/v1/cases?perPage=2&page=2&municipality=9911")).json()
     listed = [item["case"] for item in page["items"] + rest["items"]]
     assert set(listed) == set(people.values())
     opened = [item["openedAt"] for item in page["items"] + rest["items"]]
@@ -200,13 +203,13 @@ async def test_a_list_is_in_the_processing_log_with_a_line_for_each_person(
 
 
 async def test_lists_follow_status_and_flags(matching: Matching, intake: Intake) -> None:
-    _, closed = await a_case(matching, intake)
+    _, closed = await a_case(matching, intake, municipality="9912")
     person = str(uuid.uuid4())
-    given = signal(person=person)
+    given = signal(person=person, municipality="9912")
     await intake.publish(given, f"signal-{given.signal}")
     await intake.publish(withdrawal(given), f"signal-{given.signal}")
     flagged = (await matching.file(person, lambda s: "flagged" in s))["cases"][-1]["id"]
-    professional = matching.token("professional", "gemeente-assen")
+    professional = matching.token("professional", "gemeente-elders", "9912")
     await matching.ask(professional, "POST", f"/v1/cases/{closed}/close", {"result": "Inwoner is overleden"})
 
     async def listed(query: str) -> list[str]:
@@ -233,8 +236,8 @@ async def test_a_choice_makes_a_referral_that_the_municipality_may_cancel(matchi
 
 
 async def test_an_erased_person_does_not_come_back_under_any_pseudonym(matching: Matching, intake: Intake) -> None:
-    alias, alias_case = await a_case(matching, intake)
-    person, _ = await a_case(matching, intake)
+    alias, alias_case = await a_case(matching, intake, municipality="9913")
+    person, _ = await a_case(matching, intake, municipality="9913")
     await intake.publish(PersonMerged(person=alias, into=person), f"person-{alias}")
     await matching.file(alias, lambda s: "merged_into" in s)
     await intake.publish(PersonErased(person=person), f"person-{person}")
@@ -243,11 +246,11 @@ async def test_an_erased_person_does_not_come_back_under_any_pseudonym(matching:
     assert await erase_aliases(store, matching.service.engine) == 1
     assert await erase_aliases(store, matching.service.engine) == 0
     for pseudonym in (person, alias):
-        late = signal(person=pseudonym)
+        late = signal(person=pseudonym, municipality="9913")
         message = intake.message(late, f"signal-{late.signal}")
         record = Record(message.topic, 0, 0, message.key, message.value, tuple(message.headers))
         assert await matching.service.consumer.handle([record]) == []
-    professional = matching.token("professional", "gemeente-assen")
+    professional = matching.token("professional", "gemeente-elders", "9913")
     assert (await matching.ask(professional, "GET", f"/v1/cases/{alias_case}")).status_code == 404
     assert (await matching.ask(professional, "GET", "/v1/cases")).json()["total"] == 0
 

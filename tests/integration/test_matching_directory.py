@@ -8,8 +8,12 @@ from pathlib import Path
 
 from hulpketen_contracts import OrganisationChanged, ServiceChanged
 
+from services.chassis.pipeline.model import Command
+from services.matching.domain.entries import entry_id, put
+from services.matching.snapshot import Snapshot
+from services.matching.store import MatchingStore
 from tests.conftest import Infrastructure
-from tests.integration.matching import ASSEN, ELSEWHERE, HELP, HELPER, read, running
+from tests.integration.matching import ASSEN, ELSEWHERE, HELP, HELPER, Matching, read, running
 
 
 async def test_the_directory_is_searched_and_told(stack_infra: Infrastructure, tmp_path: Path) -> None:
@@ -64,24 +68,34 @@ async def test_two_processes_have_the_same_directory_and_a_new_one_finds_it(
     stack_infra: Infrastructure, tmp_path: Path
 ) -> None:
     database = f"matching_{uuid.uuid4().hex[:12]}"
-    async with running(stack_infra, tmp_path, database) as one, running(stack_infra, tmp_path, database) as other:
+    async with running(stack_infra, tmp_path, database) as one:
+        # What another process has in memory: it shares nothing with this one but the database.
+        other = Snapshot(MatchingStore(one.service.database))
+        await other.refresh()
+        assert not other.current.services
         await one.fill_directory()
-        coordinator = other.token("coordinator", "gemeente-assen")
-        # A process that misses an entry looks again before it refuses.
-        assert (await other.ask(coordinator, "PUT", "/v1/services/second", HELP)).status_code == 200
-        async with asyncio.timeout(10):
-            for each in (one, other):
-                reader = each.token("partner", "anybody")
-                while (await each.ask(reader, "GET", "/v1/services")).json()["total"] < 2:
-                    await asyncio.sleep(0.02)
-        full = await one.ask(
-            one.token("coordinator", "gemeente-assen"), "PUT", "/v1/services/second", HELP | {"capacity": "no-capacity"}
-        )
-        assert full.status_code == 200
-        async with asyncio.timeout(10):
-            reader = other.token("partner", "anybody")
-            while (await other.ask(reader, "GET", "/v1/services/second")).json()["capacity"] != "no-capacity":
-                await asyncio.sleep(0.02)
+        await other.refresh()
+        assert set(other.current.services) == {"maatjes"}
+        full = HELP | {"capacity": "no-capacity"}
+        coordinator = one.token("coordinator", "gemeente-assen")
+        for service in ("maatjes", "second"):
+            assert (await one.ask(coordinator, "PUT", f"/v1/services/{service}", full)).status_code == 200
+        await asyncio.gather(*(other.refresh() for _ in range(5)))
+        assert {each.capacity for each in other.current.services.values()} == {"no-capacity"}
+        assert other.current.organisations.keys() == {"gemeente-assen", "maatjes-voorbeeld"}
+        await entry_of_another_process(one)
     async with running(stack_infra, tmp_path, database) as later:
         page = (await later.ask(later.token("partner", "anybody"), "GET", "/v1/services")).json()
         assert page["total"] == 2
+
+
+async def entry_of_another_process(matching: Matching) -> None:
+    """What another process wrote is seen here without a request that misses it."""
+    entry = OrganisationChanged(organisation="elders", name="Elders", kind="fund", municipalities=[ASSEN])
+    await matching.service.engine.execute(
+        Command(entry_id(entry), lambda state, context: put(state, entry, {ASSEN}, context))
+    )
+    reader = matching.token("partner", "anybody")
+    async with asyncio.timeout(10):
+        while (await matching.ask(reader, "GET", "/v1/organisations")).json()["total"] < 3:
+            await asyncio.sleep(0.02)
