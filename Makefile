@@ -13,7 +13,7 @@ up: install ## The whole chain on this machine, until Ctrl-C
 	@.venv/bin/hulpketen up
 
 test: install ## All tests; in under five minutes on two cores
-	@.venv/bin/pytest
+	@.venv/bin/pytest -n 2 --dist loadfile
 
 check: install ## Style, types, boundaries between packages, generated files
 	.venv/bin/ruff check
