@@ -42,7 +42,18 @@ class Closing(RequestModel):
 def routes(matching: Matching) -> APIRouter:
     """The routes of cases."""
     router = APIRouter(prefix="/v1/cases", tags=["cases"])
+    _looks(router, matching)
 
+    @router.post("/{case}/close", summary="Close a case with its result", responses={409: {"description": "Closed"}})
+    async def close_case(writer: Writer, case: Id, closing: Closing, key: Idempotency) -> CaseSummary:
+        aggregate, _ = await matching.case(case, writer)
+        answer = await matching.execute(aggregate, lambda s, world: cases.close(s, case, closing.result, world), key)
+        return CaseSummary.model_validate(answer)
+
+    return router
+
+
+def _looks(router: APIRouter, matching: Matching) -> None:
     @router.get("", summary="The last case of each person or address, the latest first")
     async def list_cases(
         reader: Reader, wanted: Annotated[CaseFilter, Depends(_wanted)], at: Annotated[Place, Depends()]
@@ -69,14 +80,6 @@ def routes(matching: Matching) -> APIRouter:
         need = cases.need_of(file, cases.case_in(dict(file), case)[1])
         found = directory.propose(need, started.date()).proposals
         return ProposalsView(case=case, proposals=[_proposal(each, directory) for each in found])
-
-    @router.post("/{case}/close", summary="Close a case with its result", responses={409: {"description": "Closed"}})
-    async def close_case(writer: Writer, case: Id, closing: Closing, key: Idempotency) -> CaseSummary:
-        aggregate, _ = await matching.case(case, writer)
-        answer = await matching.execute(aggregate, lambda s, world: cases.close(s, case, closing.result, world), key)
-        return CaseSummary.model_validate(answer)
-
-    return router
 
 
 def _wanted(

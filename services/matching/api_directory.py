@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Query
@@ -29,6 +29,7 @@ from services.chassis.auth import Principal, requires
 from services.chassis.incoming import RequestModel
 from services.matching.api import Matching, Place
 from services.matching.domain import entries, errors
+from services.matching.snapshot import Snapshot
 from services.matching.views import OrganisationPage, OrganisationView, ServicePage, ServiceView
 
 Reader = Annotated[Principal, Depends(requires("directory:read"))]
@@ -71,7 +72,7 @@ class OrganisationEntry(RequestModel):
 
 
 class ServiceFilter:
-    """Which services."""
+    """Which services; what is left out is not asked."""
 
     def __init__(
         self,
@@ -80,34 +81,49 @@ class ServiceFilter:
         exit: Exit | None = None,
         status: ServiceStatus | None = None,
     ) -> None:
-        self._tests: list[Callable[[ServiceChanged], bool]] = []
-        if search:
-            self._tests.append(lambda s: _has(search, s.name, s.description))
-        if municipality:
-            self._tests.append(lambda s: municipality in s.municipalities)
-        if exit:
-            self._tests.append(lambda s: exit in s.exits)
-        if status:
-            self._tests.append(lambda s: s.status == status)
+        self._asked = search, municipality, exit, status
 
     def fits(self, service: ServiceChanged) -> bool:
         """Does it meet all that was asked?"""
-        return all(test(service) for test in self._tests)
+        search, municipality, exit_, status = self._asked
+        return (
+            (not search or _has(search, service.name, service.description))
+            and (not municipality or municipality in service.municipalities)
+            and (not exit_ or exit_ in service.exits)
+            and (not status or status == service.status)
+        )
+
+
+class OrganisationFilter:
+    """Which organisations; what is left out is not asked."""
+
+    def __init__(
+        self,
+        search: Search = None,
+        municipality: Municipality | None = None,
+        kind: OrganisationKind | None = None,
+    ) -> None:
+        self._asked = search, municipality, kind
+
+    def fits(self, organisation: OrganisationChanged) -> bool:
+        """Does it meet all that was asked?"""
+        search, municipality, kind = self._asked
+        return (
+            (not search or _has(search, organisation.name))
+            and (not municipality or municipality in organisation.municipalities)
+            and (not kind or kind == organisation.kind)
+        )
 
 
 def routes(matching: Matching) -> APIRouter:
     """The routes of the directory."""
     router = APIRouter(prefix="/v1", tags=["directory"])
-    directory = matching.directory
+    _read(router, matching.directory)
+    _write(router, matching)
+    return router
 
-    async def put(writer: Principal, entry: entries.Entry) -> None:
-        await matching.execute(
-            entries.entry_id(entry),
-            lambda state, world: entries.put(state, entry, writer.municipalities, world.context),
-            None,
-        )
-        await directory.refresh()
 
+def _read(router: APIRouter, directory: Snapshot) -> None:
     @router.get("/services", summary="Search the directory of help")
     async def services(
         _: Reader, wanted: Annotated[ServiceFilter, Depends()], at: Annotated[Place, Depends()]
@@ -123,33 +139,33 @@ def routes(matching: Matching) -> APIRouter:
             raise errors.ServiceNotFound
         return ServiceView.of(found)
 
+    @router.get("/organisations", summary="Search the partners of the chain")
+    async def organisations(
+        _: Reader, wanted: Annotated[OrganisationFilter, Depends()], at: Annotated[Place, Depends()]
+    ) -> OrganisationPage:
+        found = [each for each in directory.current.organisations.values() if wanted.fits(each)]
+        items = [OrganisationView.of(each) for each in _page(found, at)]
+        return OrganisationPage(items=items, page=at.page, per_page=at.per_page, total=len(found))
+
+
+def _write(router: APIRouter, matching: Matching) -> None:
+    async def put(writer: Principal, entry: entries.Entry) -> None:
+        await matching.execute(
+            entries.entry_id(entry),
+            lambda state, world: entries.put(state, entry, writer.municipalities, world.context),
+            None,
+        )
+        await matching.directory.refresh()
+
     @router.put("/services/{service}", summary="Add or change a service")
     async def put_service(writer: Writer, service: ServiceId, body: ServiceEntry) -> ServiceView:
-        if body.organisation not in directory.current.organisations:
-            await directory.refresh()
-        if body.organisation not in directory.current.organisations:
+        if body.organisation not in matching.directory.current.organisations:
+            await matching.directory.refresh()
+        if body.organisation not in matching.directory.current.organisations:
             raise errors.OrganisationUnknown
         entry = ServiceChanged(service=service, **dict(body))
         await put(writer, entry)
         return ServiceView.of(entry)
-
-    @router.get("/organisations", summary="Search the partners of the chain")
-    async def organisations(
-        _: Reader,
-        at: Annotated[Place, Depends()],
-        search: Search = None,
-        municipality: Municipality | None = None,
-        kind: OrganisationKind | None = None,
-    ) -> OrganisationPage:
-        found = [
-            each
-            for each in directory.current.organisations.values()
-            if (not search or _has(search, each.name))
-            and (not municipality or municipality in each.municipalities)
-            and (not kind or kind == each.kind)
-        ]
-        items = [OrganisationView.of(each) for each in _page(found, at)]
-        return OrganisationPage(items=items, page=at.page, per_page=at.per_page, total=len(found))
 
     @router.put("/organisations/{organisation}", summary="Add or change an organisation")
     async def put_organisation(
@@ -158,8 +174,6 @@ def routes(matching: Matching) -> APIRouter:
         entry = OrganisationChanged(organisation=organisation, **dict(body))
         await put(writer, entry)
         return OrganisationView.of(entry)
-
-    return router
 
 
 def _has(part: str, *texts: str | None) -> bool:
