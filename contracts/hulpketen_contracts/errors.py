@@ -11,11 +11,11 @@ class EncodeError(ValueError):
     """An event may not be sent as it is; trying again does not help."""
 
 
-class PersonalDataRefused(EncodeError):  # noqa: N818 - says what was done, not that something broke
+class PersonalDataRefused(EncodeError):
     """A field of the event's contract is marked as personal."""
 
 
-class EventTooLarge(EncodeError):  # noqa: N818 - a name that needs no suffix
+class EventTooLarge(EncodeError):
     """Over 64 KB, attributes included."""
 
 

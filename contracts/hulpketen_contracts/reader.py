@@ -17,7 +17,7 @@ from hulpketen_contracts.errors import DecodeError
 _number = re.compile(r"[1-9][0-9]{0,14}", re.ASCII).fullmatch
 
 
-class Gap(Exception):  # noqa: N818 - what was found, and not a mistake of the reader
+class Gap(Exception):
     """Numbers are missing: `expected` is the first of them, `got` what came instead.
 
     The reader stays where it is. Connect again from `last`; where that is too old (410), take the state from

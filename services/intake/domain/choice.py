@@ -120,7 +120,7 @@ def complete(test: str, municipality: str, questionnaire: str, outcome: Outcome)
             exit=outcome.exit,
             reasons=list(outcome.reasons),
         )
-        return Decision(new, [Emit(event)], answer=new)
+        return Decision(new, [Emit(event, subject=test)], answer=new)
 
     return decide
 
@@ -222,6 +222,6 @@ def confirm(person: str, by: By, organisation: str | None) -> Decide:
             confirmed_by=by,
             confirmed_by_organisation=organisation,
         )
-        return Decision(new, [Emit(event)])
+        return Decision(new, [Emit(event, subject=state["test"])])
 
     return decide

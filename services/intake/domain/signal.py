@@ -88,7 +88,7 @@ def receive(taking: Taking) -> Decide:
         new = _new_state(taking, context)
         if taking.candidates:
             return Decision(new | {"status": CONFLICT, "candidates": list(taking.candidates)})
-        return Decision(new, [Emit(_received(new))])
+        return Decision(new, [Emit(_received(new), subject=new["signal"])])
 
     return decide
 
@@ -108,7 +108,7 @@ def refuse(signal: str, sender: str, municipality: str, reasons: Sequence[str]) 
             "receivedAt": context.now,
         }
         event = SignalRefused(signal=signal, municipality=municipality, sender=sender, reasons=list(reasons))
-        return Decision(new, [Emit(event)])
+        return Decision(new, [Emit(event, subject=signal)])
 
     return decide
 
@@ -131,7 +131,7 @@ def withdraw(reason: WithdrawReason) -> Decide:
             sender=state["sender"],
             reason=reason,
         )
-        return Decision(new, [Emit(event)])
+        return Decision(new, [Emit(event, subject=state["signal"])])
 
     return decide
 
@@ -151,7 +151,7 @@ def settle(person: str, choice: str, sealed: bytes) -> Decide:
             "choice": choice,
             "sealed": sealed,
         }
-        return Decision(new, [Emit(_received(new))])
+        return Decision(new, [Emit(_received(new), subject=new["signal"])])
 
     return decide
 
