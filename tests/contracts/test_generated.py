@@ -181,7 +181,8 @@ class TestCommands:
 
 ALONE = """
 import importlib, pkgutil, sys
-allowed = {"pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection", "hulpketen_contracts"}
+its_own = {"pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"}
+allowed = {"pydantic", "hulpketen_contracts"} | its_own
 class Only:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
