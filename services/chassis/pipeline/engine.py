@@ -64,7 +64,7 @@ class Engine:
         if self.outbox_full:
             raise OutboxFull("events wait for the broker; try again later")
         traceparent = self._traceparent()
-        steps = [Step(_cause(c), c.decide, traceparent=traceparent, key=c.key) for c in commands]
+        steps = [Step(c.cause or str(uuid.uuid4()), c.decide, traceparent=traceparent, key=c.key) for c in commands]
         written = await self.take(_by_aggregate(zip(commands, steps, strict=True)))
         if written:
             await self._spawn(self._publisher.publish(written))
@@ -188,12 +188,6 @@ def _in_order(step: Step) -> tuple[Any, ...]:
 
 def _waiting(outcome: Outcome) -> set[str]:
     return {step.position.stream for step in outcome.park if step.position}
-
-
-def _cause(command: Command) -> str:
-    if command.key:
-        return f"{command.key.organisation}/{command.key.key}/{command.aggregate}"
-    return command.cause or str(uuid.uuid4())
 
 
 def _by_aggregate(pairs: Iterable[tuple[Command, Step]]) -> dict[str, list[Step]]:

@@ -78,7 +78,11 @@ class IdempotencyKey(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A decision about one aggregate that somebody asks for over HTTP."""
+    """A decision about one aggregate that somebody asks for over HTTP.
+
+    `key` makes it happen once, for as long as the aggregate remembers keys. Its events' ids come from `cause`, which
+    is another one each time if none is given: a key that was forgotten must not lead to ids that were used before.
+    """
 
     aggregate: str
     decide: Decide
