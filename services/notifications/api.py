@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 from hulpketen_contracts import ProcessingLogged, Proposal
+from hulpketen_contracts.values import Time
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
@@ -44,7 +45,7 @@ class ReferralView(View):
     version: int
     reason: str | None = None
     outcome: str | None = None
-    changed_at: str
+    changed_at: Time
     case: str | None = None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hulpketen_contracts import Event, PartnerCaseChanged, PartnerReferralChanged, ReferralsProposed, ReferralState
@@ -14,6 +14,7 @@ from services.notifications.domain.visibility import (
     REFERRAL_AND_CASE,
     VISIBLE,
     FeedOf,
+    Role,
     change_of,
     municipality_feed,
     readers,
@@ -33,58 +34,56 @@ def decide(state: State | None, event: Event, feed_of: FeedOf) -> Decision | Non
     """
     before = state or {"feeds": [], "cases": [], "referrals": []}
     if isinstance(event, ReferralState):
-        return _referral(before, event, feed_of)
+        view = {name: getattr(event, name) for name in REFERRAL_AND_CASE}
+        feeds = readers(event, feed_of)
+        lines = _lines(PartnerReferralChanged, event, view, feeds, event.referral)
+        return Decision(_with(before, feeds, "referrals", "referral", view | {"feeds": list(feeds)}), lines)
     if isinstance(event, CaseState):
-        view = event.model_dump(mode="json", include={*CASE, "opened_at"})
-        known = _find(before["cases"], "case", event.case)
-        return _case(before, event, view | {"proposals": known.get("proposals") if known else None})
+        earlier = _find(before["cases"], "case", event.case) or {}
+        view = {name: getattr(event, name) for name in CASE} | {"opened_at": event.opened_at}
+        return _case(before, event, view, {"proposals": earlier["proposals"]} if "proposals" in earlier else {})
     if isinstance(event, ReferralsProposed):
         known = _find(before["cases"], "case", event.case)
         if known is not None:  # a case that operations skipped has nothing to show proposals with
-            return _case(before, event, {**known, **event.model_dump(mode="json", include={"proposals"})})
+            return _case(before, event, known, event.model_dump(include={"proposals"}, exclude_none=True))
     return None
 
 
-def _case(before: State, event: CaseState | ReferralsProposed, view: View) -> Decision:
-    lines = [
+def _case(before: State, event: CaseState | ReferralsProposed, view: View, proposals: View) -> Decision:
+    view = {**view, **proposals}
+    feeds = {municipality_feed(event.municipality): Role.MUNICIPALITY}
+    lines = _lines(PartnerCaseChanged, event, view, feeds, event.case)
+    return Decision(_with(before, feeds, "cases", "case", view), lines)
+
+
+def _lines(
+    model: type[PartnerCaseChanged | PartnerReferralChanged],
+    event: Event,
+    view: View,
+    feeds: Mapping[str, Role],
+    subject: str,
+) -> list[Emit]:
+    """A line for each feed, with the fields that the table gives its role."""
+    kind, visible = type(event), VISIBLE[type(event)]
+    return [
         Emit(
-            PartnerCaseChanged(change=change_of(type(event)), **{f: view[f] for f in fields if f in view}),
-            subject=event.case,
+            model(change=change_of(kind), **{name: view[name] for name in visible[role] if name in view}),
+            subject=subject,
             topic=f"partners.{feed}",
         )
-        for feed, fields in _addressed(event, lambda _: None)
+        for feed, role in feeds.items()
     ]
-    return Decision(_with(before, [municipality_feed(event.municipality)], "cases", "case", view), lines)
 
 
-def _referral(before: State, event: ReferralState, feed_of: FeedOf) -> Decision:
-    view = event.model_dump(mode="json", include=set(REFERRAL_AND_CASE))
-    addressed = _addressed(event, feed_of)
-    lines = [
-        Emit(
-            PartnerReferralChanged(change=change_of(type(event)), **{f: view[f] for f in fields}),
-            subject=event.referral,
-            topic=f"partners.{feed}",
-        )
-        for feed, fields in addressed
-    ]
-    feeds = [feed for feed, _ in addressed]
-    return Decision(_with(before, feeds, "referrals", "referral", view | {"feeds": feeds}), lines)
-
-
-def _addressed(event: Event, feed_of: FeedOf) -> list[tuple[str, frozenset[str]]]:
-    visible = VISIBLE.get(type(event), {})
-    return [(feed, visible[role]) for feed, role in readers(event, feed_of).items()]
-
-
-def _with(before: State, feeds: Sequence[str], kind: str, key: str, view: View) -> State:
+def _with(before: State, feeds: Iterable[str], kind: str, key: str, view: View) -> State:
     """The state with this view in the place of the one that it had, or at the end."""
     held: list[View] = before[kind]
     if _find(held, key, view[key]) is None:
         held = _bounded([*held, view], MOST_CASES if kind == "cases" else MOST_REFERRALS)
     else:
         held = [view if each[key] == view[key] else each for each in held]
-    return {**before, "feeds": sorted({*before["feeds"], *feeds}), kind: held}
+    new = [feed for feed in feeds if feed not in before["feeds"]]
+    return {**before, "feeds": [*before["feeds"], *new], kind: held}
 
 
 def _bounded(views: list[View], most: int) -> list[View]:
@@ -95,5 +94,5 @@ def _bounded(views: list[View], most: int) -> list[View]:
     return views if oldest is None else views[:oldest] + views[oldest + 1 :]
 
 
-def _find(views: Sequence[View], key: str, value: str) -> Mapping[str, Any] | None:
+def _find(views: Sequence[View], key: str, value: str) -> View | None:
     return next((view for view in views if view[key] == value), None)

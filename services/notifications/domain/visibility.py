@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import cache
 
 from hulpketen_contracts import (
     CaseClosed,
@@ -94,21 +95,28 @@ def own_feed(organisation: str) -> str | None:
     return None if _RESERVED.fullmatch(organisation) else organisation
 
 
+@cache
 def change_of(event: type[Event]) -> str:
     """What happened, as partners read it: "referrals.made" of nl.hulpketen.referrals.made.v1."""
     return event.TYPE.removeprefix("nl.hulpketen.").rpartition(".")[0]
 
 
+# Who has a role to an event stands in this field of it; the widest role first.
+_PARTIES: Mapping[Role, str] = {
+    Role.MUNICIPALITY: "municipality",
+    Role.SENDER: "from_organisation",
+    Role.RECEIVER: "to_organisation",
+}
+
+
 def readers(event: Event, feed_of: FeedOf) -> dict[str, Role]:
     """The feeds that get a line of this event, with the role of the reader; where it has several, the widest."""
     allowed = VISIBLE.get(type(event), {})
-    parties = {
-        Role.MUNICIPALITY: municipality_feed(getattr(event, "municipality", "")),
-        Role.SENDER: feed_of(getattr(event, "from_organisation", "")),
-        Role.RECEIVER: feed_of(getattr(event, "to_organisation", "")),
-    }
     found: dict[str, Role] = {}
-    for role, feed in parties.items():
-        if role in allowed and feed is not None:
-            found.setdefault(feed, role)
+    for role, field in _PARTIES.items():
+        if role in allowed:
+            party: str = getattr(event, field)
+            feed = municipality_feed(party) if role is Role.MUNICIPALITY else feed_of(party)
+            if feed is not None:
+                found.setdefault(feed, role)
     return found

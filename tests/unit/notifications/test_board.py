@@ -1,4 +1,4 @@
-"""What the board offers and says: as matching decides it, in both languages, readable, with no script from elsewhere."""
+"""What the board offers and says: as matching decides it, in both languages, readable, no script from elsewhere."""
 
 from __future__ import annotations
 
