@@ -52,7 +52,7 @@ class DeadLetters:
         key = await self._day_key(day, make=True)
         operations = []
         for letter in letters:
-            name = _id(group, incarnation, letter.record)
+            name = _id(group, incarnation, letter)
             sealed = seal(key, bson.encode(record_document(letter.record)), name.encode())
             document = _document(group, incarnation, letter) | {"at": now, "day": day, "bytes": sealed}
             operations.append(UpdateOne({"_id": name}, {"$setOnInsert": document}, upsert=True))
@@ -128,8 +128,10 @@ class DeadLetters:
         return key
 
 
-def _id(group: str, incarnation: str, record: Record) -> str:
-    origin = f"{group}|{incarnation}|{record.topic}|{record.partition}|{record.offset}"
+def _id(group: str, incarnation: str, letter: DeadLetter) -> str:
+    """By place and event: the place alone may be that of two, where a record outlived the broker that it came from."""
+    record = letter.record
+    origin = f"{group}|{incarnation}|{record.topic}|{record.partition}|{record.offset}|{letter.position}"
     return hashlib.sha256(origin.encode()).hexdigest()[:32]
 
 
