@@ -22,23 +22,29 @@ class Housekeeper:
         committed: Committed,
         *,
         incarnation: Callable[[], str],
+        ask: Callable[[], Awaitable[str]],
         clock: Callable[[], datetime],
         keep_for: timedelta,
     ) -> None:
-        """`committed` says how far a group has come in partitions: the offset after the last committed one."""
+        """`committed` says how far a group has come in partitions: the offset after the last committed one; `ask`
+        which broker said so."""
         self._store = store
         self._committed = committed
         self._incarnation = incarnation
+        self._ask = ask
         self._clock = clock
         self._keep_for = keep_for
 
     async def run_once(self) -> int:
         """Drop one batch. How many kept documents went."""
-        found = await self._store.kept_before(self._incarnation(), self._clock() - self._keep_for)
+        incarnation = self._incarnation()
+        found = await self._store.kept_before(incarnation, self._clock() - self._keep_for)
         past = await self._past({(topic, partition) for _, offsets in found for topic, partition, _ in offsets})
         done = [id for id, offsets in found if all(past[topic, p] > offset for topic, p, offset in offsets)]
-        if done:
-            await self._store.forget_kept(done)
+        # Offsets of a broker that came since would say nothing about these records.
+        if not done or await self._ask() != incarnation:
+            return 0
+        await self._store.forget_kept(done)
         return len(done)
 
     async def _past(self, places: set[Place]) -> dict[Place, int]:

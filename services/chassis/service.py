@@ -142,6 +142,7 @@ class Service:
             self.store,
             self.admin.committed,
             incarnation=self.incarnation.known,
+            ask=self.admin.cluster_id,
             clock=now,
             keep_for=timedelta(hours=settings.pipeline.kept_hours),
         )
