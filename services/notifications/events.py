@@ -15,7 +15,7 @@ def handlers(directory: Directory) -> dict[type[Event], Handler]:
     """By type of event what follows; every type of the topic `cases` is of a file, shown to somebody or not."""
 
     def of_file(state: State | None, decoded: Decoded, _: Context) -> Decision | None:
-        return file.decide(state, decoded.data, directory.feed_of)
+        return file.decide(state, decoded.data, directory.feed_of, decoded.envelope.dataref)
 
     def of_organisation(_: State | None, decoded: Decoded, __: Context) -> Decision:
         assert isinstance(decoded.data, OrganisationChanged)

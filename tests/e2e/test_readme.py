@@ -80,6 +80,7 @@ def test_the_first_signal_becomes_a_referral_that_a_partner_follows(readme: Read
     assert '"status": "accepted"' in said
     assert '"change":"referrals.made"' in said
     assert '"change":"referrals.accepted"' in said
+    assert re.search(readme.here(r'"dataref":"http://127.0.0.1:8001/v1/referrals/[0-9a-f-]{36}/person"'), said)
     assert "process cases referrals.made.v1" in said
 
     token = said.rpartition("token=")[2].strip()

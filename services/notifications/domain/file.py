@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from hulpketen_contracts import Event, PartnerCaseChanged, PartnerReferralChanged, ReferralsProposed, ReferralState
 from hulpketen_contracts.cases import CaseState
@@ -26,9 +26,17 @@ OPEN = frozenset({"open", "made", "accepted", "waitlisted", "started"})
 View = dict[str, Any]
 
 
-def decide(state: State | None, event: Event, feed_of: FeedOf) -> Decision | None:
+class Target(NamedTuple):
+    """What a line is about: the id of a referral or case, and where who may can ask who that is."""
+
+    subject: str
+    dataref: str | None
+
+
+def decide(state: State | None, event: Event, feed_of: FeedOf, dataref: str | None = None) -> Decision | None:
     """What an event of a file leads to: its state, and a line for each feed that may have one.
 
+    `dataref`: where who may can ask who it is about; each line says so.
     State: {feeds, cases: [view + opened_at], referrals: [view + feeds]}; a view is all that the widest role sees.
     None: nothing changes.
     """
@@ -36,23 +44,24 @@ def decide(state: State | None, event: Event, feed_of: FeedOf) -> Decision | Non
     if isinstance(event, ReferralState):
         view = {name: getattr(event, name) for name in REFERRAL_AND_CASE}
         feeds = readers(event, feed_of)
-        lines = _lines(PartnerReferralChanged, event, view, feeds, event.referral)
+        lines = _lines(PartnerReferralChanged, event, view, feeds, Target(event.referral, dataref))
         return Decision(_with(before, feeds, "referrals", "referral", view | {"feeds": list(feeds)}), lines)
     if isinstance(event, CaseState):
         earlier = _find(before["cases"], "case", event.case) or {}
         view = {name: getattr(event, name) for name in CASE} | {"opened_at": event.opened_at}
-        return _case(before, event, view, {"proposals": earlier["proposals"]} if "proposals" in earlier else {})
+        proposals = {"proposals": earlier["proposals"]} if "proposals" in earlier else {}
+        return _case(before, event, view | proposals, dataref)
     if isinstance(event, ReferralsProposed):
         known = _find(before["cases"], "case", event.case)
         if known is not None:  # a case that operations skipped has nothing to show proposals with
-            return _case(before, event, known, event.model_dump(include={"proposals"}, exclude_none=True))
+            proposals = event.model_dump(include={"proposals"}, exclude_none=True)
+            return _case(before, event, {**known, **proposals}, dataref)
     return None
 
 
-def _case(before: State, event: CaseState | ReferralsProposed, view: View, proposals: View) -> Decision:
-    view = {**view, **proposals}
+def _case(before: State, event: CaseState | ReferralsProposed, view: View, dataref: str | None) -> Decision:
     feeds = {municipality_feed(event.municipality): Role.MUNICIPALITY}
-    lines = _lines(PartnerCaseChanged, event, view, feeds, event.case)
+    lines = _lines(PartnerCaseChanged, event, view, feeds, Target(event.case, dataref))
     return Decision(_with(before, feeds, "cases", "case", view), lines)
 
 
@@ -61,14 +70,15 @@ def _lines(
     event: Event,
     view: View,
     feeds: Mapping[str, Role],
-    subject: str,
+    about: Target,
 ) -> list[Emit]:
     """A line for each feed, with the fields that the table gives its role."""
     kind, visible = type(event), VISIBLE[type(event)]
     return [
         Emit(
             model(change=change_of(kind), **{name: view[name] for name in visible[role] if name in view}),
-            subject=subject,
+            subject=about.subject,
+            dataref=about.dataref,
             topic=f"partners.{feed}",
         )
         for feed, role in feeds.items()

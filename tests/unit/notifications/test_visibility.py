@@ -176,3 +176,11 @@ def _names(schema: Any) -> set[str]:
         inner = set().union(*(_names(value) for value in schema.values()))
         return inner | set(schema.get("properties", ()))
     return set().union(*map(_names, schema)) if isinstance(schema, list) else set()
+
+
+@pytest.mark.parametrize("event", [case(), referral()])
+def test_every_line_says_where_to_ask_who_it_is_about(event: Event) -> None:
+    where = "https://intake.example.org/v1/somebody/person"
+    decision = file.decide(None, event, own_feed, where)
+    assert decision
+    assert {emit.dataref for emit in decision.events} == {where}
