@@ -1,7 +1,8 @@
 """HTTP in: referrals. Made by a professional, answered by the organisation that helps; a program makes none."""
 
 # No `from __future__ import annotations`: the routes of the actions are annotated with what stands in a closure.
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 from hulpketen_contracts.values import Id, ServiceId
@@ -52,11 +53,10 @@ def routes(matching: Matching) -> APIRouter:
         started = matching.clock()
         found = await matching.store.file_of_referral(referral)
         file, one = referrals.referral_in(dict(found[1]) if found else None, referral, actor_of(reader))
-        made_it = one["from_organisation"] == reader.organisation
-        activity = "make-referrals" if made_it else "answer-referrals"
+        activity = "make-referrals" if _made_by(reader, one) else "answer-referrals"
         await matching.log("read-referral", activity, reader, [file], started)
         allowed = referrals.allowed(one, actor_of(reader))
-        return ReferralDetail.model_validate({**referrals.answer(file, one), "allowed": allowed})
+        return ReferralDetail.model_validate({**_shown(reader, referrals.answer(file, one)), "allowed": allowed})
 
     for row in {t.action: t for t in TRANSITIONS if t.who in SCOPES}.values():
         _action(router, matching, row)
@@ -86,4 +86,13 @@ def _action(router: APIRouter, matching: Matching, row: Transition) -> None:
         reason, outcome = (said.reason, said.outcome) if said else (None, None)
         step = Step(referral, row.action, actor_of(actor), reason, outcome)
         answer = await matching.execute(found[0], lambda s, world: referrals.act(s, step, world), key)
-        return ReferralView.model_validate(answer)
+        return ReferralView.model_validate(_shown(actor, answer))
+
+
+def _made_by(principal: Principal, referral: Mapping[str, Any]) -> bool:
+    return bool(referral["from_organisation"] == principal.organisation)
+
+
+def _shown(principal: Principal, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """A referral as this party may see it: the case is for who made it."""
+    return {**answer, "case": answer["case"] if _made_by(principal, answer) else None}

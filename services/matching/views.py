@@ -82,10 +82,10 @@ class SignalView(View):
 
 
 class ReferralView(View):
-    """A referral."""
+    """A referral. `case`: to who made it; by it, receivers could tell which of their referrals are of one person."""
 
     referral: str
-    case: str
+    case: str | None
     municipality: str
     service: str
     from_organisation: str

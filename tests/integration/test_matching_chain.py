@@ -83,9 +83,11 @@ async def test_from_a_signal_to_help_that_ended(
     path = f"/v1/referrals/{referral}"
     shown = (await matching.ask(partner, "GET", path)).json()
     assert [each["action"] for each in shown["allowed"]] == ["accept", "decline", "waitlist"]
+    assert (shown["case"], made.json()["case"]) == (None, case)
     for action, body in (("waitlist", {"reason": "capacity"}), ("accept", None), ("start", {})):
         answered = await matching.ask(partner, "POST", f"{path}/{action}", body)
         assert answered.status_code == 200, answered.text
+        assert case not in answered.text
     again = await matching.ask(partner, "POST", f"{path}/accept")
     assert (again.status_code, again.json()["allowed"]) == (409, ["end"])
     no_outcome = await matching.ask(partner, "POST", f"{path}/end", {})
