@@ -51,7 +51,8 @@ def database(folder: DataFolder, port: int) -> Program:
 
     def command() -> list[str]:
         where = ["--dbpath", str(folder.mongo), "--bind_ip", HOST, "--port", str(port), "--nounixsocket"]
-        size = ["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "256"]
+        # The option for the cache takes no less than 256 MB, of which a laptop has no use.
+        size = ["--wiredTigerEngineConfigString", "cache_size=96MB", "--oplogSize", "256"]
         quiet = ["--quiet", "--setParameter", "diagnosticDataCollectionEnabled=false"]
         # A replica set of one has nobody to hand over to when it is told to stop.
         stop = ["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"]
