@@ -26,10 +26,17 @@ _BROKER = {
     # Else a broker that is rolled for its size would be given all of it back.
     "PIPELINE_KEPT_HOURS": "0.1",
 }
-# Every trace is kept, for `hulpketen trace`. glibc's arenas for each thread would only cost memory.
 # Loopback speaks no TLS, and to load the machine's certificates for every look takes 20 ms.
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-_DEFAULTS = {"TELEMETRY_SAMPLE_RATIO": "1", "MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}
+# Every trace is kept, for `hulpketen trace`. glibc's arenas for each thread would only cost memory, and what a batch
+# took is given back.
+_DEFAULTS = {
+    "TELEMETRY_SAMPLE_RATIO": "1",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+    "MALLOC_MMAP_THRESHOLD_": "65536",
+    "PYTHONUNBUFFERED": "1",
+}
 
 
 def url(port: int) -> str:
