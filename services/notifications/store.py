@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ _IN_ORDER = [("_id", ASCENDING)]
 _KEYS = {"referrals": ("referral", "changed_at"), "cases": ("case", "opened_at")}
 # Lines stay as bytes until a reader asks for them.
 _RAW: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument)
-_AWAIT_MS = 1_000
+_AWAIT_MS = 500
 _LINES_AT_ONCE = 500
 
 
@@ -158,7 +159,7 @@ class NotificationsStore:
             yield []
             more = {"getMore": cursor["id"], "collection": name, "maxTimeMS": _AWAIT_MS, "batchSize": _LINES_AT_ONCE}
             while True:
-                answer = await database.command(more, session=session, codec_options=_RAW)
+                answer = await _whole(database.command(more, session=session, codec_options=_RAW))
                 if batch := answer["cursor"]["nextBatch"]:
                     yield [change["fullDocument"] for change in batch]
 
@@ -199,3 +200,13 @@ def _up_to(feed: str, n: int) -> Document:
 
 def _person(file: str) -> str:
     return file.removeprefix("file-")
+
+
+async def _whole(work: Awaitable[Document]) -> Document:
+    """Let a command that is under way in a thread of Motor end before a cancellation does: its connection is in use."""
+    under_way = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(under_way)
+    except asyncio.CancelledError:
+        await asyncio.wait([under_way])
+        raise
