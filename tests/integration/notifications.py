@@ -16,7 +16,15 @@ from unittest.mock import patch
 import httpx
 import uvicorn
 from aiokafka import AIOKafkaProducer
-from hulpketen_contracts import Decoded, Envelope, Event, OrganisationChanged, encode, from_structured
+from hulpketen_contracts import (
+    Decoded,
+    Envelope,
+    Event,
+    OrganisationChanged,
+    ReferralAccepted,
+    encode,
+    from_structured,
+)
 from hulpketen_contracts.values import OrganisationKind
 
 from services.chassis.service import Service, now
@@ -25,6 +33,7 @@ from services.notifications.main import build
 from services.notifications.settings import Settings
 from tests.conftest import Infrastructure
 from tests.unit.chassis.issuer import CLIENT, ISSUER, SECRET, TestIssuer
+from tests.unit.notifications.events import PERSON, case, proposed, referral
 
 SCOPES = {
     "partner": "referrals:read referrals:answer persons:read feed:read directory:read",
@@ -177,6 +186,17 @@ async def take(frames: AsyncIterator[Frame], count: int) -> list[Frame]:
     raise AssertionError("the stream ended")
 
 
+FILE = f"file-{PERSON}"
+
+
+async def one_referral(service: Notifications) -> None:
+    """A case, its proposals, a referral that is accepted."""
+    await service.publish(case(), FILE)
+    await service.publish(proposed(), FILE)
+    await service.publish(referral(), FILE)
+    await service.publish(referral(ReferralAccepted, status="accepted", version=2), FILE)
+
+
 Outside = Callable[[httpx.Request], httpx.Response]
 
 
@@ -222,3 +242,4 @@ async def running(
         app.state.stopping.set()
         server.should_exit = True
         await serving
+        assert not server.lifespan.shutdown_failed

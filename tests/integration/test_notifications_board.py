@@ -17,9 +17,9 @@ from hulpketen_contracts import ReferralAccepted, ReferralCancelled
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.conftest import Infrastructure
-from tests.integration.notifications import Notifications, running
+from tests.integration.notifications import FILE, Notifications, running
 from tests.unit.chassis.issuer import CLIENT
-from tests.unit.notifications.events import CASE, PERSON, REFERRAL, case, proposed, referral
+from tests.unit.notifications.events import CASE, REFERRAL, case, proposed, referral
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 browser_test = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
@@ -30,7 +30,6 @@ SWITCHES = [
     "--disable-component-update",
     "--disable-sync",
 ]
-STREAM = f"file-{PERSON}"
 SOMEBODY = {
     "person": {"name": "J. Verzonnen", "phone": "0612345678"},
     "safeContact": {"restricted": True, "rules": ["letter", "secret-address"]},
@@ -86,9 +85,9 @@ async def a_board(infrastructure: Infrastructure, folder: Path) -> AsyncIterator
     async with running(infrastructure, folder, outside=neighbours) as service:
         for name in ("gemeente-assen", "maatjes"):
             await service.organisation(name)
-        await service.publish(case(), STREAM)
-        await service.publish(proposed(), STREAM)
-        await service.publish(referral(from_organisation="gemeente-assen"), STREAM)
+        await service.publish(case(), FILE)
+        await service.publish(proposed(), FILE)
+        await service.publish(referral(from_organisation="gemeente-assen"), FILE)
         await service.last("maatjes", 1)
         yield service, neighbours
 
@@ -196,7 +195,7 @@ async def test_the_board_in_a_browser(stack_infra: Infrastructure, tmp_path: Pat
         await expect(dialog).to_be_hidden()
 
         accepted = referral(ReferralAccepted, from_organisation="gemeente-assen", status="accepted", version=2)
-        await service.publish(accepted, STREAM)
+        await service.publish(accepted, FILE)
         await expect(card).to_contain_text("Geaccepteerd")
         await expect(card.get_by_role("button", name="Hulp starten")).to_be_visible()
         await expect(card.get_by_role("button", name="Afwijzen")).to_have_count(0)
@@ -222,7 +221,7 @@ async def test_the_coordinators_board_and_a_stream_that_breaks(stack_infra: Infr
             cancelled = referral(
                 ReferralCancelled, from_organisation="gemeente-assen", status="cancelled", reason="other", version=2
             )
-            await service.publish(cancelled, STREAM)
+            await service.publish(cancelled, FILE)
             await proposal.get_by_role("button", name="Verwijs").click()
             await _until(lambda: len(neighbours.asked) == 1)
             assert json.loads(neighbours.asked[0].content) == {"case": CASE, "service": "maatjes-thuis"}

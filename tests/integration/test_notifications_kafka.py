@@ -9,10 +9,8 @@ from aiokafka import AIOKafkaConsumer
 from hulpketen_contracts import HelpStarted, ReferralAccepted, decode
 
 from tests.conftest import Infrastructure
-from tests.integration.notifications import Notifications, running
+from tests.integration.notifications import FILE, Notifications, running
 from tests.unit.notifications.events import PERSON, REFERRAL, referral
-
-STREAM = f"file-{PERSON}"
 
 
 async def delivered(infrastructure: Infrastructure, organisation: str, count: int) -> list[int]:
@@ -50,10 +48,10 @@ async def test_only_who_chose_kafka_gets_a_topic_and_a_broker_without_its_log_ge
 ) -> None:
     async with running(stack_infra, tmp_path) as service:
         await service.organisation("wijkteam")
-        await service.publish(referral(), STREAM)
+        await service.publish(referral(), FILE)
         await service.last("maatjes", 1)
         await service.organisation("maatjes", kafka=True)
-        await service.publish(referral(ReferralAccepted, status="accepted", version=2), STREAM)
+        await service.publish(referral(ReferralAccepted, status="accepted", version=2), FILE)
         assert await delivered(stack_infra, "maatjes", 2) == [1, 2]
         before = await until_delivered(service, "maatjes", 2)
         assert await service.service.database["cursors"].count_documents({}) == 1
@@ -63,7 +61,7 @@ async def test_only_who_chose_kafka_gets_a_topic_and_a_broker_without_its_log_ge
             while service.service.incarnation.known() == before or not all(service.service.checks().values()):
                 await asyncio.sleep(0.05)
         assert await delivered(stack_infra, "maatjes", 2) == [1, 2]
-        await service.publish(referral(HelpStarted, status="started", version=3), STREAM)
+        await service.publish(referral(HelpStarted, status="started", version=3), FILE)
         assert await delivered(stack_infra, "maatjes", 3) == [1, 2, 3]
 
 
@@ -74,7 +72,7 @@ async def test_of_two_processes_one_delivers_and_the_other_takes_over(
         database = one.service.database.name
         async with running(stack_infra, tmp_path, database=database, pid=2) as other:
             await one.organisation("wijkteam", kafka=True)
-            await one.publish(referral(), STREAM)
+            await one.publish(referral(), FILE)
             await until_delivered(other, "wijkteam", 1)
             first = await one.until({"_id": "delivery"}, "leases")
             if first["holder"].endswith("-1"):
@@ -83,6 +81,6 @@ async def test_of_two_processes_one_delivers_and_the_other_takes_over(
             else:
                 await other.service.stop()
                 remaining = one
-            await one.publish(referral(ReferralAccepted, status="accepted", version=2), STREAM)
+            await one.publish(referral(ReferralAccepted, status="accepted", version=2), FILE)
             await until_delivered(remaining, "wijkteam", 2)
             assert await delivered(stack_infra, "wijkteam", 2) == [1, 2]
