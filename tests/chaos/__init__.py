@@ -1,0 +1,1 @@
+"""Processes are killed while the chain works."""
