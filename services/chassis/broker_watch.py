@@ -72,8 +72,8 @@ class BrokerWatch:
         if not self._topics_made:
             await self._admin.make_topics(chain_topics())
             self._topics_made = True
-        if not self._producer.connected:
-            await self._producer.start()
+        if self._producer.cluster != self._incarnation.known():
+            await self._producer.start(self._incarnation.known())
         await self._consume()
 
     async def _consume(self) -> None:

@@ -16,6 +16,7 @@ from faststream.kafka import KafkaBroker as FastStreamBroker
 from faststream.kafka.annotations import KafkaMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
+from services.chassis.kafka_tie import tie
 from services.chassis.logs import get_logger
 from services.chassis.loops import BatchLoop, Handle
 from services.chassis.pipeline.model import Ack, Outgoing, Record
@@ -30,14 +31,21 @@ async def _undecoded(_: object) -> None:
 
 
 class KafkaProducer:
-    """Sends records and says which were acknowledged."""
+    """Sends records to one incarnation of the broker, and says which were acknowledged.
+
+    A broker that lost its log may acknowledge records for a topic that it does not have, and lose them: so nothing is
+    sent to another incarnation than the one that `start` named, once its topics were made.
+    """
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
+        self._former: set[asyncio.Task[None]] = set()
+        self._in_flight: set[asyncio.Future[Any]] = set()
+        self.cluster = ""
 
-    async def start(self) -> None:
-        """Connect. Raises KafkaError while the broker is away."""
+    async def start(self, cluster: str) -> None:
+        """Connect to the incarnation with this cluster id, and let go of the one before. Raises KafkaError."""
         producer = AIOKafkaProducer(
             **_connection(self._settings),
             acks="all",
@@ -53,18 +61,22 @@ class KafkaProducer:
         except BaseException:
             await producer.stop()
             raise
-        self._producer = producer
-
-    @property
-    def connected(self) -> bool:
-        """Whether it was started; it finds the broker again by itself after that."""
-        return self._producer is not None
+        tie(producer.client, cluster)
+        former, self._producer, self.cluster = self._producer, producer, cluster
+        # What the one before still holds is never sent: who waits for it need not wait for the request timeout.
+        for future in self._in_flight:
+            future.cancel()
+        if former:
+            task = asyncio.create_task(former.stop())
+            self._former.add(task)
+            task.add_done_callback(self._former.discard)
 
     async def stop(self) -> None:
         """Send what is in flight, within the request timeout, and disconnect."""
         if self._producer:
-            producer, self._producer = self._producer, None
+            producer, self._producer, self.cluster = self._producer, None, ""
             await producer.stop()
+        await asyncio.gather(*self._former)
 
     async def send(self, records: Sequence[Outgoing], partition: int | None = None) -> list[Ack | None]:
         """Send all together, to the partition of each key or to one; None for each record not acknowledged in time."""
@@ -82,7 +94,9 @@ class KafkaProducer:
         except (KafkaError, TimeoutError) as error:
             log.warning("send_failed", error=error, sent=len(futures), of=len(records))
         if futures:
+            self._in_flight.update(futures)
             await asyncio.wait(futures, timeout=timeout)
+            self._in_flight.difference_update(futures)
         acks = [_ack(future) for future in futures]
         return acks + [None] * (len(records) - len(acks))
 

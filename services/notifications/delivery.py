@@ -113,8 +113,10 @@ class Delivery:
         await self._topics.make_topics([topic], partitions=1)
         async with aclosing(self._hub.pages(organisation.feed, n, lambda: _PAUSE_S)) as pages:
             async for lines in pages:
+                held = await self._lease.held()
                 chosen = self._directory.organisations[organisation.id] == organisation
-                if not chosen or self._incarnation() != incarnation or not await self._lease.held():
+                # The incarnation last: between this look and the send nothing is awaited.
+                if not held or not chosen or self._incarnation() != incarnation:
                     return
                 if lines and not await self._send(organisation.id, topic, lines, incarnation):
                     return
