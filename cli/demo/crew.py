@@ -12,6 +12,7 @@ class Crew:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -37,6 +38,7 @@ class Crew:
 
     async def close(self) -> None:
         """Cancel what is still under way."""
+        self._closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -44,5 +46,9 @@ class Crew:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) and not self._failed.done():
+        if self._closed or self._failed.done():
+            return
+        if task.cancelled():
+            self._failed.set_exception(RuntimeError("work was cancelled that nobody wanted to end"))
+        elif error := task.exception():
             self._failed.set_exception(error)

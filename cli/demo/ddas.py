@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
-
 from cli.demo.outside import Outside
 from cli.demo.scan import Scanner
 from cli.demo.world import Organisation, put_organisation
@@ -68,9 +66,8 @@ async def feed(delivery: dict[str, Any], name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="hulpketen-ddas-") as folder:
         async with (
             LocalStack(Path(folder), run=("intake", "matching")) as stack,
-            httpx.AsyncClient(trust_env=False, timeout=_ATTEMPT_S) as http,
+            Outside(stack.addresses, stack.token, Scanner(()), _NOBODY, _ATTEMPT_S) as outside,
         ):
-            outside = Outside(http, stack.addresses, stack.token, Scanner(()), _NOBODY)
             for part in split(delivery):
                 await _deliver(outside, part, figures)
     figures["reasons"].sort(key=lambda each: each["record"])

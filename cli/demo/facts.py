@@ -89,7 +89,5 @@ async def _entries(outside: Outside, audited: frozenset[str]) -> Items:
 async def _metrics(outside: Outside, scanner: Scanner) -> None:
     token = outside.token("operations", COORDINATOR)
     for service in SERVICES:
-        response = await outside.http.get(
-            f"{outside.addresses[service]}/metrics", headers={"Authorization": f"Bearer {token}"}
-        )
-        scanner.look(f"the metrics of {service}", response.raise_for_status().content)
+        answer = await outside.ask("GET", service, "/metrics", token)
+        scanner.look(f"the metrics of {service}", str(answer.body).encode())

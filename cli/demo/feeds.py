@@ -20,7 +20,7 @@ from cli.demo.scan import Scanner
 
 _PAUSE_S = 0.1
 # Heartbeats come every 15 s.
-_SILENCE = httpx.Timeout(5, read=40)
+SILENCE = httpx.Timeout(5, read=40)
 _HANG_UP, _FORGET = 0.01, 0.5
 _FORGOTTEN = 5
 OnEvent = Callable[[Decoded], None]
@@ -66,7 +66,7 @@ class SseClient:
         headers = reader.connection_headers() | {"Authorization": f"Bearer {self._token}"}
         if self._dice.random() < _FORGET:
             headers["Last-Event-ID"] = str(max(0, reader.last - self._dice.randrange(_FORGOTTEN)))
-        async with self._http.stream("GET", self._url, headers=headers, timeout=_SILENCE) as response:
+        async with self._http.stream("GET", self._url, headers=headers) as response:
             response.raise_for_status()
             number = 0
             async for line in response.aiter_lines():
@@ -98,6 +98,10 @@ class TopicClient:
                 await self._life(self._lives())
             except (KafkaError, OSError, TimeoutError, Gap):
                 await asyncio.sleep(_PAUSE_S)
+            except asyncio.CancelledError:
+                # aiokafka cancels what waits for a broker that went away; only what was asked of us ends us.
+                if (task := asyncio.current_task()) is None or task.cancelling():
+                    raise
 
     async def _life(self, life: int) -> None:
         consumer = AIOKafkaConsumer(

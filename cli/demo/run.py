@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import tempfile
 import time
 from collections.abc import Sequence
@@ -19,10 +20,10 @@ from cli.demo import check, facts, report, signals, world
 from cli.demo.coordinator import Coordinator
 from cli.demo.creditors import Creditors
 from cli.demo.crew import Crew
-from cli.demo.feeds import Feed, SseClient, TopicClient
+from cli.demo.feeds import SILENCE, Feed, SseClient, TopicClient
 from cli.demo.killer import Killer
 from cli.demo.ledger import Ledger
-from cli.demo.outside import Outside
+from cli.demo.outside import Outside, client
 from cli.demo.partners import Partner
 from cli.demo.people import Person, people
 from cli.demo.progress import Show
@@ -34,7 +35,6 @@ _RESIDENTS = 0.06
 _LOOK_EVERY_S = 0.02
 # So long nothing at all may happen before the demo gives up waiting.
 _SILENCE_S = 30.0
-_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=40)
 
 
 @dataclass
@@ -101,20 +101,25 @@ class _Play:
     async def all(self) -> tuple[check.Facts, int]:
         """Play, wait, and read what there is at the end."""
         async with AsyncExitStack() as cleanup:
-            http = await cleanup.enter_async_context(httpx.AsyncClient(trust_env=False, limits=_LIMITS))
-            outside = Outside(http, self._stack.addresses, self._stack.token, self._scanner, world.MUNICIPALITY)
+            streams = await cleanup.enter_async_context(client(SILENCE))
+            outside = await cleanup.enter_async_context(
+                Outside(self._stack.addresses, self._stack.token, self._scanner, world.MUNICIPALITY)
+            )
             crew = Crew()
             cleanup.push_async_callback(crew.close)
             await world.bring_in(outside)
             followers = Crew()
             cleanup.push_async_callback(followers.close)
             coordinator = Coordinator(outside, self._ledger, crew, self._plan.dice("coordinator"))
-            self._follow(followers, outside, crew, coordinator)
+            self._follow(followers, streams, outside, crew, coordinator)
+            logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
             await followers.beside(crew.beside(self._play(outside, crew, coordinator)))
             self._show.say("looking at what services, broker and audit have …")
             return await facts.gather(outside, self._stack.addresses["kafka"], self._scanner)
 
-    def _follow(self, followers: Crew, outside: Outside, crew: Crew, coordinator: Coordinator) -> None:
+    def _follow(
+        self, followers: Crew, streams: httpx.AsyncClient, outside: Outside, crew: Crew, coordinator: Coordinator
+    ) -> None:
         """Let the municipality and each partner follow its feed, in its own way."""
         ledger, kafka = self._ledger, self._stack.addresses["kafka"]
         url = f"{outside.addresses['notifications']}/v1/events"
@@ -122,7 +127,7 @@ class _Play:
         def sse(organisation: str, role: str, on_event: Any) -> None:
             feed = Feed(organisation, ledger, self._scanner, on_event)
             token, dice = outside.token(role, organisation), self._plan.dice(f"feed of {organisation}")
-            followers.begin(SseClient(feed, outside.http, url, token, dice).follow())
+            followers.begin(SseClient(feed, streams, url, token, dice).follow())
 
         sse(world.COORDINATOR, "coordinator", coordinator.on_event)
         for helper in world.HELPERS:
