@@ -1,0 +1,1 @@
+"""The demo can fail: what it checks with is checked here."""
