@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.bar import Bar
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -13,7 +14,7 @@ from cli.options import DATA, Data
 from cli.spans import Span, find, in_order
 from deploy.local.errors import StackError
 
-_BAR = 40
+_SHORTEST = 40  # as a part of the whole: a bar must be seen
 _COLOURS = {"intake": "cyan", "matching": "green", "notifications": "magenta", "audit": "yellow"}
 
 
@@ -25,6 +26,8 @@ def trace(
 
     Example: [bold]hulpketen trace 0f8fad5b-d9cb-469f-a165-70867728950e[/bold]
     """
+    if not (data / "traces").is_dir():
+        raise StackError(f"no stack has run on {data}: start one with 'hulpketen up', or name its folder with --data")
     traces = find(data / "traces", id)
     if not traces:
         raise StackError(f"no trace in {data / 'traces'} names {id}: only sampled and recent ones are kept")
@@ -39,11 +42,12 @@ def waterfall(trace_id: str, spans: list[Span]) -> Table:
     whole = max(max(span.end for span in spans) - first, 1)
     table = Table("span", "service", "ms", "took", "", title=f"trace {trace_id}", title_justify="left", box=None)
     table.columns[2].justify = table.columns[3].justify = "right"
+    for column in table.columns[1:4]:
+        column.no_wrap = True
     for depth, span in in_order(spans):
         colour = "red" if span.failed else _COLOURS.get(span.service, "white")
-        begin = (span.start - first) * _BAR // whole
-        width = max(1, (span.end - span.start) * _BAR // whole)
-        bar = Text(" " * begin + "█" * min(width, _BAR - begin + 1), colour)
+        begin = min(span.start - first, whole - whole / _SHORTEST)
+        bar = Bar(whole, begin, max(span.end - first, begin + whole / _SHORTEST), color=colour)
         name = Text("  " * depth + span.label, "red" if span.failed else "")
         took = f"{(span.end - span.start) / 1e6:.1f}"
         table.add_row(name, Text(span.service, colour), f"{(span.start - first) / 1e6:.1f}", took, bar)

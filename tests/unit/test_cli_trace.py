@@ -57,9 +57,20 @@ def test_a_trace_is_found_by_its_own_id_and_an_unknown_id_is_not(tmp_path: Path)
 
 def test_the_waterfall_shows_each_span_where_it_was_in_time(tmp_path: Path) -> None:
     write(tmp_path)
-    out = io.StringIO()
-    Console(file=out, width=120).print(waterfall("t1", find(tmp_path, REFERRAL)["t1"]))
-    first, second = out.getvalue().splitlines()[-2:]
+    first, second = lines(tmp_path, 120)
     assert first.index("█") < second.index("█")
-    assert first.count("█") == 40
+    assert first.count("█") > second.count("█")
     assert second.split()[:5] == ["span", "b", "audit", "3.0", "1.0"]
+
+
+def test_the_bars_are_as_long_as_the_terminal_has_room_for(tmp_path: Path) -> None:
+    write(tmp_path)
+    narrow, wide = lines(tmp_path, 60)[0], lines(tmp_path, 120)[0]
+    assert 0 < narrow.count("█") < wide.count("█")
+    assert "…" not in narrow + wide
+
+
+def lines(folder: Path, width: int) -> list[str]:
+    out = io.StringIO()
+    Console(file=out, width=width).print(waterfall("t1", find(folder, REFERRAL)["t1"]))
+    return out.getvalue().splitlines()[-2:]
