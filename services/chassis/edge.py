@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.chassis import metrics, telemetry
 from services.chassis.logs import get_logger
-from services.chassis.problems import MEDIA_TYPE, Problem
+from services.chassis.problems import MEDIA_TYPE, TOO_LARGE, Problem
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CSP = (
@@ -90,7 +90,7 @@ class _Answer:
         self.status, self.seconds = message["status"], perf_counter() - self.begun
         if self.status == 413 and Headers(raw=message["headers"]).get("content-type") != MEDIA_TYPE:
             self._replaced = True
-            response = Problem(413, type="too-large").response()
+            response = Problem(413, TOO_LARGE, type="too-large").response()
             await self._send({"type": message["type"], "status": 413, "headers": _headers(response.raw_headers)})
             await self._send({"type": "http.response.body", "body": response.body})
             self.complete = True

@@ -13,6 +13,8 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:problem-type:hulpketen:"
 # A name that a contract could have; anything else in a path may be what somebody wrote.
 _FIELD_NAME = re.compile(r"[a-z_][A-Za-z_-]{0,39}\d{0,2}")
+TOO_LARGE = "The body is larger than is taken here. Send less at once."
+UNREADABLE = "The body cannot be read: send JSON in UTF-8 that is not nested deeper than 32."
 _TITLES = {
     400: "The request is not valid",
     401: "Sign in first",
@@ -113,6 +115,8 @@ def field_errors(errors: Iterable[Mapping[str, Any]], place: str | None = None) 
 
 
 def _message(error: Mapping[str, Any]) -> str:
+    if error["type"] == "json_invalid" and error["loc"] and isinstance(error["loc"][-1], int):
+        return f"Is not JSON, from character {error['loc'][-1] + 1} on"
     message = str(error.get("msg", "")).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     return "Not allowed here" if any(leaf in message for leaf in _leaves(error.get("input"))) else message
 

@@ -35,7 +35,7 @@ from services.chassis.pipeline.errors import (
     UnknownDeadLetter,
     WriteRefused,
 )
-from services.chassis.problems import MEDIA_TYPE, Problem, field_errors
+from services.chassis.problems import MEDIA_TYPE, TOO_LARGE, UNREADABLE, Problem, field_errors
 from services.chassis.settings import ChassisSettings, HttpSettings
 
 _NO_TELEMETRY_OF_ITS_OWN: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -150,7 +150,11 @@ def _invalid(error: RequestValidationError) -> Problem:
 
 
 def _http(error: HTTPException) -> Problem:
-    return Problem(error.status_code, type="too-large" if error.status_code == 413 else "", headers=error.headers)
+    if error.status_code == 400:  # FastAPI's, for a body that its reader of JSON gave up on
+        return Problem(400, UNREADABLE, type="unreadable", headers=error.headers)
+    if error.status_code == 413:
+        return Problem(413, TOO_LARGE, type="too-large", headers=error.headers)
+    return Problem(error.status_code, headers=error.headers)
 
 
 def _store(error: PyMongoError) -> Problem:

@@ -279,13 +279,23 @@ async def test_json_with_a_charset_or_a_suffix_is_json(http: httpx.AsyncClient) 
         assert response.status_code == 200
 
 
+async def test_a_body_that_is_no_json_is_told_where_and_what_to_send(http: httpx.AsyncClient) -> None:
+    wrong = problem(await http.post("/v1/notes/1", content=b'{"text": geheim}', headers=JSON), 400, "invalid")
+    assert wrong["errors"] == [
+        {"in": "body", "pointer": "", "code": "json-invalid", "message": "Is not JSON, from character 10 on"}
+    ]
+    unreadable = problem(await http.post("/v1/notes/1", content=b'{"text": "\xff"}', headers=JSON), 400, "unreadable")
+    assert "UTF-8" in unreadable["detail"]
+
+
 async def test_a_body_has_a_limit_and_a_stream_its_own(http: httpx.AsyncClient) -> None:
     async def chunks(count: int) -> AsyncIterator[bytes]:
         for _ in range(count):
             yield b"x" * 1_000
 
     problem(await http.post("/v1/notes/1", content=b"x" * 5_000, headers=JSON), 413, "too-large")
-    problem(await http.post("/v1/notes/1", content=chunks(5), headers=JSON), 413, "too-large")
+    body = problem(await http.post("/v1/notes/1", content=chunks(5), headers=JSON), 413, "too-large")
+    assert "Send less" in body["detail"]
     problem(await http.post("/v1/none", content=b"x" * 5_000, headers=JSON), 413, "too-large")
     assert (await http.post("/v1/deliveries", content=chunks(90))).json() == {"bytes": 90_000}
     problem(await http.post("/v1/deliveries", content=chunks(101)), 413, "too-large")
