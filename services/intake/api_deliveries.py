@@ -72,4 +72,4 @@ def _content_type(request: Request) -> str:
 
 def _municipality_only(sender: Sender | None) -> None:
     if sender is None or sender.kind != "municipality":
-        raise Problem(403, "DDAS is what municipalities deliver.", type="not-a-municipality")
+        raise Problem(403, f"DDAS is what municipalities deliver. Send {NDJSON} or {CSV}.", type="not-a-municipality")

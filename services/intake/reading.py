@@ -117,7 +117,8 @@ class _Header:
         except (UnicodeDecodeError, csv.Error) as error:
             raise Problem(400, "The first line must name the columns, in UTF-8.", type="csv-header") from error
         except ValueError as error:
-            raise Problem(400, f"In the first line {error}.", type="csv-header") from error
+            known = ", ".join(columns.COLUMNS)
+            raise Problem(400, f"In the first line {error}. Known are: {known}.", type="csv-header") from error
         pointers = {"/" + each.replace(".", "/"): f"/{name.strip()}" for each, name in zip(fields, names, strict=True)}
         return cls(delimiter, fields, pointers)
 

@@ -39,7 +39,8 @@ def fields_of(header: Sequence[str]) -> list[str]:
     fields = [_BY_NAME.get(name.strip().lstrip("\ufeff").casefold(), "") for name in header]
     wrong = [str(n) for n, field in enumerate(fields, 1) if not field or field in fields[: n - 1]]
     if wrong:
-        raise ValueError(f"columns {', '.join(wrong[:20])} are not known or come twice")
+        what = "column {} is not known or comes twice" if len(wrong) == 1 else "columns {} are not known or come twice"
+        raise ValueError(what.format(", ".join(wrong[:20])))
     return fields
 
 
