@@ -114,8 +114,10 @@ async def _start(feeds: Feeds, feed: str, after: int | None, last_event_id: int 
     if given is None:
         return last
     if given > last:
-        wrong = FieldError("/last-event-id", "beyond-the-last", "The feed has no such number yet.", "header")
-        raise Problem(400, "The feed has no such number yet.", type="beyond-the-last", errors=[wrong])
+        detail = f"The feed has no such number yet: its last is {last}."
+        where, place = ("/after", "query") if last_event_id is None else ("/last-event-id", "header")
+        wrong = FieldError(where, "beyond-the-last", detail, place)
+        raise Problem(400, detail, type="beyond-the-last", errors=[wrong])
     if given < first - 1:
         if last_event_id is None and after == 0:
             return first - 1
