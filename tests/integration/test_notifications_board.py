@@ -166,7 +166,8 @@ async def a_page(browser: Browser, service: Notifications, role: str, organisati
     page = await context.new_page()
     page.on("pageerror", lambda error: pytest.fail(str(error)))
     await page.goto(service.url)
-    await expect(page.locator("#live")).to_have_attribute("data-live", "yes", timeout=10_000)
+    if role != "sender":
+        await expect(page.locator("#live")).to_have_attribute("data-live", "yes", timeout=10_000)
     await client.aclose()
     return page
 
@@ -227,6 +228,16 @@ async def test_the_coordinators_board_and_a_stream_that_breaks(stack_infra: Infr
             assert json.loads(neighbours.asked[0].content) == {"case": CASE, "service": "maatjes-thuis"}
         await expect(page.locator("#live")).to_have_attribute("data-live", "no", timeout=10_000)
         await expect(page.locator("#live")).to_contain_text("Niet live")
+
+
+@browser_test
+@pytest.mark.browser
+async def test_who_has_no_board_is_told_so_instead_of_to_wait(stack_infra: Infrastructure, tmp_path: Path) -> None:
+    async with chromium() as browser, a_board(stack_infra, tmp_path) as (service, _):
+        page = await a_page(browser, service, "sender", "gemeente-assen")
+        await expect(page.locator("#no-access")).to_contain_text("geen bord", timeout=10_000)
+        for hidden in ("#live", "#message", "#referrals", "#cases"):
+            await expect(page.locator(hidden)).to_be_hidden()
 
 
 async def _until(holds: Any) -> None:

@@ -21,7 +21,10 @@ TEXTS: Mapping[str, Text] = {
     "logout": Text("Uitloggen", "Sign out"),
     "live": Text("Live", "Live"),
     "not-live": Text("Niet live – we proberen het opnieuw", "Not live – trying again"),
-    "no-access": Text("Uw rol heeft geen bord.", "Your role has no board."),
+    "no-access": Text(
+        "Voor uw rol is er geen bord. Log uit en kies een andere login.",
+        "There is no board for your role. Sign out and choose another login.",
+    ),
     "referrals": Text("Verwijzingen", "Referrals"),
     "case": Text("Zaak", "Case"),
     "cases": Text("Zaken", "Cases"),

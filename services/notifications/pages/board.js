@@ -159,8 +159,13 @@ async function start() {
     const pages = await Promise.all(kinds.map((kind) => call(`/v1/${kind}?sort=newest&perPage=200`)));
     $("#cases").hidden = !me.cases;
     pages.forEach((page, i) => [...page.items].reverse().forEach((view) => show(kinds[i], view)));
+    $("#message").hidden = true;
     follow(Math.min(...pages.map((page) => page.asOf)));
   } catch (problem) {
+    if (problem?.status === 403) { // trying again would not help
+      for (const each of ["#no-access", "#live", "#referrals", "#cases"]) $(each).hidden = each !== "#no-access";
+      return;
+    }
     if (problem?.status) complain(problem);
     setTimeout(start, AGAIN_MS);
   }
