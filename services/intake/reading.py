@@ -87,18 +87,20 @@ async def csv_rows(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[Li
 
 async def _rows(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[tuple[int, bytes | None]]:
     """Rows with the number of their first line; a quoted cell may hold line ends."""
-    first, row = 0, b""
+    # Only what is new is looked at: a row of very many short lines would cost its length for each of them.
+    first, row, is_open = 0, bytearray(), False
     async for number, raw in physical_lines(chunks, limit):
         first = first or number
         too_long = raw is None or len(row) + len(raw) > limit
-        row = b"" if raw is None else row + raw
-        if not too_long and row.count(b'"') % 2:
+        row += raw or b""
+        is_open ^= (raw or b"").count(b'"') % 2 == 1
+        if not too_long and is_open:
             row += b"\n"
             continue
-        yield first, None if too_long else row
-        first, row = 0, b""
+        yield first, None if too_long else bytes(row)
+        first, row, is_open = 0, bytearray(), False
     if row:
-        yield first, row
+        yield first, bytes(row)
 
 
 @dataclass(frozen=True, slots=True)

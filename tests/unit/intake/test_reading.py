@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -157,3 +158,11 @@ def test_columns_that_are_not_known_or_come_twice(header: list[str]) -> None:
 def test_every_column_has_a_field_of_a_signal() -> None:
     english, dutch = list(columns.COLUMNS), [name for _, name in columns.COLUMNS.values()]
     assert columns.fields_of(english) == columns.fields_of(dutch)
+
+
+def test_a_row_of_very_many_lines_costs_its_length_and_no_more() -> None:
+    row = b'"' + b"\n" * 60_000 + b'"\n'
+    began = time.process_time()
+    found = read(lambda chunks: csv_rows(chunks, 65_536), b"kenmerk,achternaam\n" + row * 4, [65_536])
+    assert [line.number for line in found] == [2, 60_003, 120_004, 180_005]
+    assert time.process_time() - began < 5
