@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from traceback import extract_tb
@@ -64,12 +65,18 @@ class _JsonLines(logging.Formatter):
         fields = getattr(record, "fields", None)
         if fields is None:
             # A library's line: its template alone, since its arguments may hold anything.
-            line["event"], line["template"] = "library_message", str(record.msg)
+            line["event"], line["template"] = "library_message", _template(record)
         elif fields:
             line["fields"] = fields
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = describe(record.exc_info[1], record.exc_info[2])
         return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def _template(record: logging.LogRecord) -> str:
+    """What a library says, without values: asyncio writes a task's exception or a callback's arguments into it."""
+    said = str(record.msg)
+    return re.split(r"[\n<(]", said, maxsplit=1)[0].strip() if record.name == "asyncio" else said
 
 
 def describe(error: BaseException | None, traceback: TracebackType | None = None) -> dict[str, Any]:

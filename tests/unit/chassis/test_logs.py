@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import logging
 from collections.abc import Iterator
@@ -82,3 +84,23 @@ def test_a_line_names_the_trace_under_way(capsys: pytest.CaptureFixture[str]) ->
     (line,) = lines(capsys)
     assert header is not None
     assert line["trace_id"] == header[3:35]
+
+
+def test_what_asyncio_says_of_a_lost_exception_is_told_without_it(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("matching", "info")
+
+    async def fail(bsn: str) -> None:
+        raise ValueError(f"bsn {bsn}")
+
+    async def lose() -> None:
+        task = asyncio.create_task(fail(BSN))
+        asyncio.get_running_loop().call_soon(int, f"bsn {BSN}")
+        await asyncio.sleep(0.01)
+        assert task.done()
+        del task
+        gc.collect()
+
+    asyncio.run(lose())
+    written = lines(capsys)
+    assert BSN not in json.dumps(written)
+    assert {line["template"] for line in written} == {"Exception in callback int", "Task exception was never retrieved"}
