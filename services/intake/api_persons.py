@@ -17,7 +17,7 @@ from services.intake.bodies import body, described
 from services.intake.domain import files
 from services.intake.domain.checks import Body
 from services.intake.domain.client import SafeContact
-from services.intake.domain.looks import CONTACT_FIELDS, ContactField, view
+from services.intake.domain.looks import CONTACT_FIELDS, ContactField, contact_details, view
 from services.intake.looking import Looks
 from services.intake.store import Document, IntakeStore
 from services.intake.vault import Opened, Vault
@@ -77,9 +77,12 @@ class Persons:
         return person
 
     def rules(self, file: Document, person: Opened) -> str:
-        """A keyed digest of the person's safe-contact rules: a release holds for the rules that it was given under."""
-        rules = json.dumps(person.values.get("safe-contact", []))
-        return self.vault.digest(file["municipality"], "rules", rules)
+        """A keyed digest of the safe-contact rules and of the details that they withhold.
+
+        A release holds for what it was given about: neither under another rule, nor for an address that came later.
+        """
+        about = [person.values.get("safe-contact", []), contact_details(person.values)]
+        return self.vault.digest(file["municipality"], "rules", json.dumps(about, sort_keys=True))
 
     async def look(self, kind: Kind, name: str, principal: Principal) -> dict[str, Any]:
         """Who a referral or case is about, as this reader may see it."""

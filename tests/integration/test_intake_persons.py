@@ -221,6 +221,19 @@ async def test_a_release_does_not_outlive_the_rule_that_it_was_given_under(intak
     assert (await intake.client.put(path, json={}, headers=partner)).status_code == 403
 
 
+async def test_a_release_does_not_hold_for_an_address_that_came_later(intake: Intake) -> None:
+    secret = {"safeContact": {"secretAddress": True}}
+    referred = await a_person(intake, home(12), **secret)
+    await referred.refer("gkb-voorbeeld")
+    await referred.release("gemeente-assen")
+    assert (await referred.look("gkb-voorbeeld")).json()["person"]["phone"] == CONTACT["phone"]
+    again = await a_person(intake, home(12), contact={"phone": "0699999999"}, **secret)
+    assert again.person == referred.person
+    answer = await referred.look("gkb-voorbeeld")
+    assert "0699999999" not in answer.text
+    assert answer.json()["withheld"] == ["email", "houseNumber", "phone", "postcode"]
+
+
 async def test_a_later_signal_cannot_lift_a_rule(intake: Intake) -> None:
     referred = await a_person(intake, home(5), safeContact={"secretAddress": True})
     body = {"reference": "again", "municipality": "0106", "partnerType": "Energie", "client": home(5)}

@@ -33,6 +33,12 @@ WITHHELD: dict[ContactField, frozenset[str]] = {
 CONTACT_FIELDS: tuple[ContactField, ...] = ("address", "phone", "email")
 
 
+def contact_details(values: Values) -> dict[str, Any]:
+    """All that a safe-contact rule withholds, as the vault has it."""
+    known = {**values.get("identity", {}), **values.get("contact", {})}
+    return {name: known[name] for names in WITHHELD.values() for name in names if name in known}
+
+
 def view(kind: str, values: Values, released: Collection[ContactField]) -> dict[str, Any]:
     """What an organisation of this kind sees of a person's values (by kind of value, as the vault has them).
 
