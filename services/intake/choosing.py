@@ -122,27 +122,35 @@ class Choices:
             person = await self._vault.open(pseudonym)
             if person and channel in _channels(person.values):
                 return (await self._vault.add(municipality, pseudonym, opened.values)).pseudonym
-        place = known[0]
-        identifier = Identifier("verified", f"{place.text}|{channel}", place.place)
-        (placed,) = await self._vault.place(municipality, [Entry([identifier], opened.values)])
+        entry = Entry([_verified(known[0], opened.values)], opened.values)
+        (placed,) = await self._vault.place(municipality, [entry])
         return placed.person.pseudonym
 
     async def _send_code(self, name: str, state: Document, given: ChoiceIn) -> None:
-        if self._gateway is None or await self._restricted(state["municipality"], given):
+        if self._gateway is None:
             return
-        code = f"{secrets.randbelow(1_000_000):06d}"
+        silent = await self._restricted(state["municipality"], given) or not await self._may_be_sent(given)
+        # Where none goes out, something is waited for that nobody can enter: a wrong code gets the same answer.
+        code = secrets.token_hex() if silent else f"{secrets.randbelow(1_000_000):06d}"
         hashed = self._hash(state, code)
-        may_be_sent = await self._engine.execute(Command(name, rules.issue_code(hashed, self._code_rules)))
-        if may_be_sent:
+        if not await self._engine.execute(Command(name, rules.issue_code(hashed, self._code_rules))):
+            return
+        if not silent:
             channel, to = given.contact.channel
             await self._gateway.send(channel, to, code_text(code))
-            await self._engine.execute(Command(name, rules.code_sent(hashed)))
+        await self._engine.execute(Command(name, rules.code_sent(hashed)))
+
+    async def _may_be_sent(self, given: ChoiceIn) -> bool:
+        """Count a code for this telephone or mailbox, of all tests together: else one is guessed by test upon test."""
+        place = self._vault.digest("", "reach", given.contact.reach)
+        return await self._store.count_code(place, self._clock()) <= self._code_rules.each_day
 
     async def _restricted(self, municipality: str, given: ChoiceIn) -> bool:
         """Whether this choice, or a person that it may be about, has a safe-contact rule: then no message goes out."""
         if given.safe_contact and given.safe_contact.restrictions():
             return True
-        for pseudonym in await self._vault.look_up(municipality, given.contact.client().identifiers()):
+        known = given.contact.client().identifiers()
+        for pseudonym in await self._vault.look_up(municipality, [*known, _verified(known[0], given.personal())]):
             person = await self._vault.open(pseudonym)
             if person and person.values.get("safe-contact"):
                 return True
@@ -150,6 +158,11 @@ class Choices:
 
     def _hash(self, state: Mapping[str, Any], code: str) -> str:
         return self._vault.digest(state["municipality"], "code", f"{state['test']}/{code}")
+
+
+def _verified(home: Identifier, values: Mapping[str, Any]) -> Identifier:
+    """What leads to the person of this contact alone, at this home."""
+    return Identifier("verified", f"{home.text}|{_channel(values)}", home.place)
 
 
 def _channels(values: Mapping[str, Any]) -> set[str]:

@@ -56,7 +56,7 @@ def _routers(service: Service, store: IntakeStore, gateway: Gateway | None, own:
         grants=parse_grants(own.legal_bases),
         clock=now,
     )
-    code_rules = CodeRules(timedelta(minutes=own.code_minutes), own.code_attempts)
+    code_rules = CodeRules(timedelta(minutes=own.code_minutes), own.code_attempts, own.codes_each_day)
     choices = Choices(
         engine=service.engine,
         vault=vault,

@@ -34,6 +34,9 @@ class IntakeSettings(Section):
     )
     code_minutes: int = Field(15, ge=1, le=60, description="How long a code holds that proves a resident's contact.")
     code_attempts: int = Field(5, ge=1, le=10, description="How often such a code may be tried.")
+    codes_each_day: int = Field(
+        10, ge=1, le=1_000, description="How many codes go to one telephone or mailbox in a day, of all tests together."
+    )
     key_period_days: int = Field(7, ge=1, le=366, description="Days for which new persons share a wrapping key.")
 
     @field_validator("legal_bases")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from pymongo import ASCENDING, IndexModel, InsertOne, ReplaceOne, UpdateOne
+from pymongo import ASCENDING, IndexModel, InsertOne, ReplaceOne, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from services.chassis.mongo.database import Database, available
@@ -18,6 +18,7 @@ Document = dict[str, Any]
 _DUPLICATE = 11000
 _PAGE = 100
 _COMPARED = 20
+_DAY_S = 86_400
 
 
 class IntakeStore:
@@ -28,6 +29,7 @@ class IntakeStore:
         self._identifiers = database["persons_identifiers"]
         self._persons = database["persons_vault"]
         self._deliveries = database["deliveries"]
+        self._codes = database["codes"]
         self._delivery_keys = delivery_keys
 
     async def prepare(self) -> None:
@@ -46,6 +48,7 @@ class IntakeStore:
             )
             lifetime = int(self._delivery_keys.total_seconds())
             await self._deliveries.create_indexes([IndexModel([("at", ASCENDING)], expireAfterSeconds=lifetime)])
+            await self._codes.create_indexes([IndexModel([("at", ASCENDING)], expireAfterSeconds=_DAY_S)])
 
     # Who a person is
 
@@ -143,6 +146,17 @@ class IntakeStore:
         async with available():
             found = await self._aggregates.find(query, {"state": 1}).sort("_id", 1).limit(400).to_list(None)
         return [document["state"] for document in found]
+
+    # Codes
+
+    async def count_code(self, place: str, at: datetime) -> int:
+        """Count one more code for this place; how many it were since the first, which is forgotten after a day."""
+        change = {"$inc": {"n": 1}, "$setOnInsert": {"at": at}}
+        async with available():
+            found = await self._codes.find_one_and_update(
+                {"_id": place}, change, upsert=True, return_document=ReturnDocument.AFTER
+            )
+        return int(found["n"])
 
     # Deliveries
 

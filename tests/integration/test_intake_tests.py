@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from hulpketen_contracts import OrganisationChanged, ServiceChanged
 
+from services.chassis.service import now
+from services.intake.store import IntakeStore
+from services.intake.vault import Vault
 from tests.conftest import Infrastructure
 from tests.integration.intake import Intake, published, running
 
@@ -236,9 +240,32 @@ async def test_no_message_goes_to_who_must_not_be_reached(intake: Intake) -> Non
     by_choice = await choose(intake, contact(8), safeContact={"secretAddress": True})
     assert len(intake.mailbox.messages) == before
     for path in (by_signal, by_choice):
-        assert (await verify(intake, path, "123456")).status_code == 409
+        # As everybody who enters a wrong code: another answer would tell a stranger who has a rule.
+        answer = await verify(intake, path, "123456")
+        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "wrong-code")
         answer = await intake.client.post(f"{path}/confirm", headers=intake.token("professional", "gemeente-assen"))
         assert answer.status_code == 200
+
+
+async def test_a_rule_set_later_holds_for_who_proved_a_telephone(intake: Intake) -> None:
+    path = await choose(intake, contact(11, "0655555555"))
+    await verify(intake, path, intake.mailbox.code())
+    vault = Vault(IntakeStore(intake.service.database, timedelta(hours=1)), intake.service.keys, now, 7)
+    assert await vault.replace(await person_of(intake, path), "safe-contact", ["message"])
+    before = len(intake.mailbox.messages)
+    await choose(intake, contact(11, "0655555555"))
+    assert len(intake.mailbox.messages) == before
+
+
+async def test_a_code_cannot_be_guessed_by_test_upon_test(intake: Intake) -> None:
+    before = len(intake.mailbox.messages)
+    for n in range(11):
+        path = await choose(intake, contact(20 + n, ("0677777777", "+31677777777", "0031 6 7777 7777")[n % 3]))
+    assert len(intake.mailbox.messages) - before == 10
+    # What was not sent cannot be entered, and nobody is told that it was not.
+    choice = f"choice-{path.split('/')[3]}"
+    assert (await intake.state(choice))["code"]["sent"]
+    assert (await verify(intake, path, "123456")).json()["errors"][0]["code"] == "wrong-code"
 
 
 @pytest.mark.parametrize(

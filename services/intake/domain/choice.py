@@ -22,6 +22,8 @@ from services.intake.domain.questionnaire import Outcome
 
 WAITING, CONFIRMED = "waiting", "confirmed"
 MOST_CODES = 3
+# Digits of a Dutch telephone number behind its prefix.
+_SUBSCRIBER = 9
 _MISSED_AFTER = timedelta(minutes=1)
 By = Literal["resident", "professional"]
 
@@ -56,6 +58,15 @@ class ChoiceContact(Body):
     def channel(self) -> tuple[Literal["sms", "email"], str]:
         """Where a code goes."""
         return ("sms", self.phone) if self.phone else ("email", self.email or "")
+
+    @property
+    def reach(self) -> str:
+        """The telephone or mailbox that a code goes to, however it is written: +31 6 and 06, name+tag and name."""
+        channel, to = self.channel
+        if channel == "sms":
+            return to[-_SUBSCRIBER:]
+        name, _, host = to.casefold().partition("@")
+        return f"{name.partition('+')[0]}@{host}"
 
     def personal(self) -> dict[str, Any]:
         """What goes into the vault, by kind."""
@@ -93,18 +104,19 @@ class NotNow(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CodeRules:
-    """How long a code holds and how often it may be tried."""
+    """How long a code holds, how often it may be tried, and how many go to one telephone or mailbox in a day."""
 
     valid: timedelta
     attempts: int
+    each_day: int = 10
 
 
 def complete(test: str, municipality: str, questionnaire: str, outcome: Outcome) -> Decide:
     """A test was taken; the state holds its outcome, and no answers."""
 
     def decide(state: State | None, _: Context) -> Decision | None:
-        if state is not None:
-            return None
+        if state is not None:  # its key was forgotten meanwhile
+            return Decision(state, answer=state)
         new = {
             "test": test,
             "municipality": municipality,

@@ -163,3 +163,8 @@ def test_a_new_code_is_due_when_the_last_may_have_been_missed() -> None:
     assert choice.wants_code(chosen(), NOW, RULES)
     assert not choice.wants_code(with_code(), NOW + timedelta(seconds=59), RULES)
     assert choice.wants_code(with_code(), NOW + timedelta(seconds=60), RULES)
+
+
+def test_a_test_whose_key_was_forgotten_is_answered_as_before() -> None:
+    again = done(choice.complete(SIGNAL, "0106", "2026-1", Outcome("zelfhulp", (), 0, False)), TEST)
+    assert (again.answer, again.events) == (TEST, ())
