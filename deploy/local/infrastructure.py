@@ -54,6 +54,8 @@ def database(folder: DataFolder, port: int) -> Program:
         # The option for the cache takes no less than 256 MB, of which a laptop has no use.
         size = ["--wiredTigerEngineConfigString", "cache_size=96MB", "--oplogSize", "256"]
         quiet = ["--quiet", "--setParameter", "diagnosticDataCollectionEnabled=false"]
+        # What it writes of a slow command is the command, with pseudonyms and what the sender called things.
+        quiet += ["--slowOpSampleRate", "0"]
         # A replica set of one has nobody to hand over to when it is told to stop.
         stop = ["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"]
         return [str(program), "--replSet", REPLICA_SET, *where, *size, *quiet, *stop]

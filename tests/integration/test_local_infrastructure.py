@@ -40,3 +40,13 @@ async def test_a_killed_broker_comes_back_as_another(stack_infra: Infrastructure
             await asyncio.sleep(0.01)
     await stack_infra.stack.process("broker").wait_ready(5)
     assert await cluster_id(stack_infra.kafka) != before
+
+
+async def test_the_databases_log_tells_nothing_of_a_slow_command(stack_infra: Infrastructure) -> None:
+    client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(stack_infra.mongo)
+    await client["local_test"]["slow"].insert_one({"_id": 1})
+    slow = {"_id": 1, "name": {"$ne": "a-pseudonym"}, "$where": "sleep(200) || true"}
+    assert await client["local_test"]["slow"].find_one(slow)
+    await client.close()
+    written = await asyncio.to_thread(stack_infra.stack.process("database").program.log.read_text)
+    assert "a-pseudonym" not in written
