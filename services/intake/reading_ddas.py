@@ -22,7 +22,8 @@ _OPENING, _CLOSING = ("start_map", "start_array"), ("end_map", "end_array")
 _PIECE = 16_384
 _DEEPEST = 16
 _MOST_EVENTS = 1_000
-_MOST_HELD = 5_000
+_MOST_HELD, _MOST_HELD_BYTES = 5_000, 16_777_216
+_EVENT_BYTES = 64
 _NO_MUNICIPALITY = FieldError("/gemeentecode", "missing", "The levering has no gemeentecode, or it comes too late")
 _TOO_LONG = FieldError("", "too-long", "The record is larger than is taken")
 _NO_OBJECT = FieldError("", "no-object", "Must be an object")
@@ -33,7 +34,7 @@ class _Record:
 
     def __init__(self, limit: int) -> None:
         self._builder = ObjectBuilder()
-        self._room = limit
+        self._limit = self._room = limit
         self._events = 0
 
     def take(self, event: str, value: Any) -> None:
@@ -45,6 +46,11 @@ class _Record:
     @property
     def too_long(self) -> bool:
         return self._room < 0 or self._events > _MOST_EVENTS
+
+    @property
+    def size(self) -> int:
+        """About what it takes in memory while it is held, in bytes."""
+        return self._limit - self._room + self._events * _EVENT_BYTES
 
     @property
     def value(self) -> Any:
@@ -64,6 +70,7 @@ class _Reader:
         self._record: _Record | None = None
         self._municipality: str | None = None
         self._held: list[tuple[int, Any]] = []
+        self._held_bytes = 0
         self._number = 0
         self._is_delivery = False
 
@@ -127,11 +134,13 @@ class _Reader:
             return
         self._number += 1
         self._held.append((self._number, None if record.too_long else record.value))
-        if self._municipality is not None or len(self._held) > _MOST_HELD:
+        self._held_bytes += record.size
+        too_many = len(self._held) > _MOST_HELD or self._held_bytes > _MOST_HELD_BYTES
+        if self._municipality is not None or too_many:
             yield from self._release()
 
     def _release(self) -> Iterator[Line]:
-        held, self._held = self._held, []
+        held, self._held, self._held_bytes = self._held, [], 0
         for number, value in held:
             yield self._line(number, value)
 

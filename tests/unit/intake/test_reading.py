@@ -166,3 +166,25 @@ def test_a_row_of_very_many_lines_costs_its_length_and_no_more() -> None:
     found = read(lambda chunks: csv_rows(chunks, 65_536), b"kenmerk,achternaam\n" + row * 4, [65_536])
     assert [line.number for line in found] == [2, 60_003, 120_004, 180_005]
     assert time.process_time() - began < 5
+
+
+def test_a_ddas_delivery_whose_municipality_comes_late_holds_little() -> None:
+    record = json.dumps({"ID": "s", "x": "x" * 60_000})
+    content = f'{{"leveringen": [{{"vroegsignalen": [{", ".join([record] * 400)}], "gemeentecode": "0106"}}]}}'
+
+    async def held() -> list[int]:
+        """The sizes of the batches in which records that were held came free, and what came after."""
+        came: list[int] = []
+
+        async def chunks() -> AsyncIterator[bytes]:
+            async for chunk in pieces(content.encode(), [65_536]):
+                came.append(0)
+                yield chunk
+
+        async for _ in read_ddas(chunks(), 65_536, Oddities()):
+            came[-1] += 1
+        return came
+
+    sizes = asyncio.run(held())
+    assert sum(sizes) == 400
+    assert 0 < max(sizes) < 300
