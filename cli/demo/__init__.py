@@ -84,7 +84,7 @@ def _until_done(work: Coroutine[Any, Any, Result]) -> Result:
     async def main() -> Result:
         task = asyncio.ensure_future(work)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+            asyncio.get_running_loop().add_signal_handler(number, lambda: task.cancelling() or task.cancel())
         return await task
 
     try:
