@@ -61,4 +61,5 @@ def test_the_span_under_way_is_the_parent() -> None:
     with telemetry.tracer().start_as_current_span("request"):
         header = telemetry.current_traceparent()
         (line,) = look_lines(LOOK, "intake")
-    assert header == f"00-{line.trace_id}-{line.parent_span_id}-00"
+    assert header is not None
+    assert header.split("-")[1:3] == [line.trace_id, line.parent_span_id]
