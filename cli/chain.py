@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +16,7 @@ from deploy.local.folder import running_stack
 from deploy.local.ports import SERVICES
 
 _TIMEOUT_S = 60
+_PER_PAGE = 100
 
 
 class Chain:
@@ -50,6 +51,17 @@ class Chain:
         if response.is_error:
             raise StackError(str(answer.get("error_description", response.status_code)))
         return str(answer["access_token"])
+
+    def organisations(self) -> Iterator[dict[str, Any]]:
+        """The organisations of the directory, by name."""
+        headers = {"Authorization": f"Bearer {self.token('coordinator')}"}
+        page, total = 0, 1
+        while page * _PER_PAGE < total:
+            page += 1
+            url = f"{self.addresses['matching']}/v1/organisations?perPage={_PER_PAGE}&page={page}"
+            answer = content(self._http.get(url, headers=headers))
+            yield from answer["items"]
+            total = answer["total"]
 
     def operate(self, method: str, service: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         """Ask a service's /v1/operations for something. Every answer comes back, errors too; see `content`."""

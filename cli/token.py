@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from cli.chain import Chain
 from cli.options import DATA, Data
+from deploy.local.access import SCOPES, check_organisation, sample_organisations
 
 
 def token(
     role: Annotated[
         str, typer.Option(help="sender, professional, coordinator, partner, operations or auditor.", show_default=False)
     ],
-    organisation: Annotated[str | None, typer.Option(help="Its id; the role's first sample login if left out.")] = None,
+    organisation: Annotated[
+        str | None, typer.Option(help="Its id in the directory; the role's first sample login if left out.")
+    ] = None,
     municipality: Annotated[
         list[str] | None, typer.Option(help="Code of four digits; may be given again. Else the organisation's own.")
     ] = None,
@@ -25,4 +29,16 @@ def token(
     Example: [bold]curl -H "Authorization: Bearer $(hulpketen token --role partner)" …[/bold]
     """
     with Chain(data) as chain:
-        print(chain.token(role, organisation, " ".join(municipality or ())))
+        municipalities = municipality or []
+        if organisation and role in SCOPES:
+            found = _organisation(chain, role, organisation)
+            municipalities = municipalities or found["municipalities"]
+        print(chain.token(role, organisation, " ".join(municipalities)))
+
+
+def _organisation(chain: Chain, role: str, organisation: str) -> Mapping[str, Any]:
+    """One of the sample, or of the directory. Raises: StackError where it is in neither, or has not this role."""
+    known = {each["id"]: each for each in sample_organisations()}
+    if organisation not in known:
+        known |= {each["id"]: each for each in chain.organisations()}
+    return check_organisation(role, organisation, known.values())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deploy.local.errors import StackError
 
@@ -63,12 +64,41 @@ class Login:
 
 def sample_logins() -> list[Login]:
     """A login for each role at each organisation of the sample."""
-    organisations = json.loads((SAMPLE / "organisations.json").read_text(encoding="utf-8"))
     return [
         Login(role, each["id"], tuple(each["municipalities"]), f"{each['name']}: {_DUTCH[role]}")
-        for each in organisations
+        for each in sample_organisations()
         for role in _ROLES_OF_KIND.get(each["kind"], _HELPER_ROLES)
     ]
+
+
+def sample_organisations() -> list[dict[str, Any]]:
+    """The organisations of the sample, in the form that the directory has."""
+    found: list[dict[str, Any]] = json.loads((SAMPLE / "organisations.json").read_text(encoding="utf-8"))
+    return found
+
+
+def roles_at(organisation: Mapping[str, Any]) -> Sequence[str]:
+    """The roles that somebody of this organisation of the directory may have."""
+    if organisation["kind"] == "municipality":
+        return tuple(SCOPES)
+    roles = _ROLES_OF_KIND.get(organisation["kind"], _HELPER_ROLES)
+    return ("sender", *roles) if organisation["partnerTypes"] and "sender" not in roles else roles
+
+
+def check_organisation(role: str, organisation: str, known: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The one of the known organisations with this id. Raises: StackError where it has not this role, or is not there.
+
+    A role that there is not is for the issuer to refuse.
+    """
+    by_id = {str(each["id"]): each for each in known}
+    fitting = [id for id, each in by_id.items() if role in roles_at(each)]
+    choice = f"choose one of {', '.join(sorted(fitting))}"
+    if organisation not in by_id:
+        raise StackError(f"there is no organisation '{organisation}': for the role {role} {choice}")
+    if organisation not in fitting:
+        roles = ", ".join(roles_at(by_id[organisation]))
+        raise StackError(f"the role {role} is not for '{organisation}', which has {roles}: {choice}")
+    return by_id[organisation]
 
 
 def login_for(role: str, organisation: str | None, municipalities: Sequence[str] | None) -> Login:

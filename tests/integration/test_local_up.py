@@ -90,6 +90,33 @@ def test_an_unknown_role_is_answered_with_the_roles(data: Path) -> None:
     assert failed.stderr.strip().endswith("choose one of " + ", ".join(SCOPES))
 
 
+@pytest.mark.parametrize(
+    ("role", "organisation", "said"),
+    [
+        ("partner", "nobody", "there is no organisation 'nobody'"),
+        ("sender", "maatjes-voorbeeld", "the role sender is not for 'maatjes-voorbeeld'"),
+    ],
+)
+def test_a_token_for_who_is_not_there_or_has_another_role_is_refused(
+    data: Path, role: str, organisation: str, said: str
+) -> None:
+    command = hulpketen("token", "--role", role, "--organisation", organisation, "--data", str(data))
+    failed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert said in failed.stderr
+    assert "gemeente-assen" in failed.stderr
+    assert len(failed.stderr.splitlines()) == 1
+
+
+def test_an_organisation_that_was_added_to_the_directory_gets_a_token(data: Path) -> None:
+    token = ask(data, "token", "--role", "coordinator").strip()
+    body = {"name": "Nieuw", "kind": "volunteers", "municipalities": ["0106"]}
+    url = f"{running_stack(data)['matching']}/v1/organisations/nieuw"
+    put = httpx.put(url, json=body, headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=20)
+    assert put.status_code == 200
+    assert ask(data, "token", "--role", "partner", "--organisation", "nieuw").count(".") == 2
+
+
 def test_operations_find_every_service(data: Path) -> None:
     assert ask(data, "dead-letters", "list") == "There are no dead letters.\n"
     published = ask(data, "republish", "--since", "2020-01-01").splitlines()
