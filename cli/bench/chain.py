@@ -48,7 +48,7 @@ async def measure(signals: int, lines: int, say: Say) -> dict[str, Any]:
             say(f"{http_rate:,.0f} signals/s; a delivery …")
             line_rate = await deliver(stack, client, lines)
             say(f"{line_rate:,.0f} lines/s")
-            rss = {name: round(mb) for name, mb in stack.rss_mb().items()}
+            rss = {name: round(mb) for name, mb in stack.resident_mb().items()}
     return {
         "bareEventsPerS": round(bare_rate),
         "chainEventsPerS": round(chain_rate),

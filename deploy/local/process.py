@@ -85,9 +85,9 @@ class Process:
                 self.kill()
                 await asyncio.wait([self._keeper], timeout=self.program.stop_within_s)
 
-    def rss_mb(self) -> float:
+    def resident_mb(self) -> float:
         """Resident memory in MB; 0 while it does not run."""
-        return rss_mb(self.pid)
+        return resident_mb(self.pid)
 
     def last_line(self) -> str:
         """The last line of its log."""
@@ -149,15 +149,19 @@ class Process:
             )
 
 
-def rss_mb(pid: int) -> float:
-    """Resident memory of a process in MB, read from the kernel; 0 when there is none."""
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process in MB, read from the kernel; 0 when there is none.
+
+    On Linux a page that several processes share (a library's code) counts in equal parts for each, so that the sum
+    over processes is what they really take.
+    """
     try:
         if sys.platform == "linux":
-            pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
-            return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+            return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024 / 1e6
         shown = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=False)
         return int(shown.stdout or 0) * 1024 / 1e6
-    except (OSError, IndexError):
+    except (OSError, StopIteration):
         return 0.0
 
 

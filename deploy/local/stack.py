@@ -83,9 +83,9 @@ class LocalStack:
         assert self._issuer is not None, "the stack is not running"
         return self._issuer.machine_token(role, organisation, municipalities)
 
-    def rss_mb(self) -> dict[str, float]:
+    def resident_mb(self) -> dict[str, float]:
         """Resident memory of each process, in MB."""
-        return {name: process.rss_mb() for name, process in self._processes.items()}
+        return {name: process.resident_mb() for name, process in self._processes.items()}
 
     async def __aenter__(self) -> Self:
         try:
@@ -150,7 +150,7 @@ class LocalStack:
             for process in self._processes.values():
                 process.rotate_log()
             broker = self._processes["broker"]
-            if broker.rss_mb() > self._broker_limit_mb:
+            if broker.resident_mb() > self._broker_limit_mb:
                 self._on_change("broker", f"holds more than {self._broker_limit_mb:.0f} MB: begins anew")
                 broker.roll()
 
