@@ -10,6 +10,7 @@ from pydantic import Field
 
 from services.chassis.auth import Principal, requires
 from services.chassis.incoming import Idempotency, RequestModel
+from services.chassis.problems import FieldError, Problem
 from services.matching.api import Matching, actor_of
 from services.matching.domain import errors, referrals
 from services.matching.domain.referrals import TRANSITIONS, Step, Transition, Wanted
@@ -40,9 +41,7 @@ def routes(matching: Matching) -> APIRouter:
 
     @router.post("", status_code=201, summary="Refer", responses={409: {"description": "Closed, or referred already"}})
     async def make(author: Author, new: NewReferral, key: Idempotency, response: Response) -> ReferralView:
-        aggregate, _ = await matching.case(new.case, author)
-        if new.service not in matching.directory.current.services:
-            await matching.directory.refresh()
+        aggregate = await _file(matching, new, author)
         wanted = Wanted(new.service, actor_of(author).writes_as, author.organisation)
         answer = await matching.execute(aggregate, lambda s, world: referrals.make(s, new.case, wanted, world), key)
         response.headers["Location"] = f"/v1/referrals/{answer['referral']}"
@@ -61,6 +60,20 @@ def routes(matching: Matching) -> APIRouter:
     for row in {t.action: t for t in TRANSITIONS if t.who in SCOPES}.values():
         _action(router, matching, row)
     return router
+
+
+async def _file(matching: Matching, new: NewReferral, author: Principal) -> str:
+    """The aggregate that holds the case. Raises Problem 404 that names all of the body that is not there."""
+    if new.service not in matching.directory.current.services:
+        await matching.directory.refresh()
+    try:
+        aggregate, _ = await matching.case(new.case, author)
+    except errors.NotFound as error:
+        wrong = [FieldError("/case", "unknown", str(error))]
+        if new.service not in matching.directory.current.services:
+            wrong.append(FieldError("/service", "unknown", str(errors.ServiceUnknown())))
+        raise Problem(404, str(error), type="not-found", errors=wrong) from error
+    return aggregate
 
 
 def _action(router: APIRouter, matching: Matching, row: Transition) -> None:

@@ -179,6 +179,24 @@ async def test_bad_input_is_refused_and_not_repeated(matching: Matching, intake:
     assert foreign.status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("case", "service", "status", "pointers"),
+    [
+        ("Jansen", "Jansen!", 400, ["/case", "/service"]),
+        (str(uuid.uuid4()), "jansen", 404, ["/case", "/service"]),
+        (str(uuid.uuid4()), "maatjes", 404, ["/case"]),
+    ],
+)
+async def test_all_that_is_wrong_with_a_new_referral_is_named_at_once(
+    matching: Matching, case: str, service: str, status: int, pointers: list[str]
+) -> None:
+    professional = matching.token("professional", "gemeente-assen")
+    response = await matching.ask(professional, "POST", "/v1/referrals", {"case": case, "service": service})
+    assert response.status_code == status
+    assert [error["pointer"] for error in response.json()["errors"]] == pointers
+    assert "jansen" not in response.text.lower()
+
+
 async def test_a_list_is_in_the_processing_log_with_a_line_for_each_person(
     stack_infra: Infrastructure, matching: Matching, intake: Intake
 ) -> None:
