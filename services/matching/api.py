@@ -101,27 +101,42 @@ PROBLEMS: dict[type[errors.MatchingError], tuple[int, str]] = {
     errors.NotYourMunicipality: (403, "municipality"),
     errors.OrganisationUnknown: (400, "invalid"),
     errors.ServiceNotFound: (404, "not-found"),
+    errors.OrganisationReserved: (400, "invalid"),
+}
+
+
+# The field that an error points at: its place, its pointer, and the code.
+FIELDS: dict[type[errors.MatchingError], tuple[str, str, str]] = {
+    errors.ServiceUnknown: ("body", "/service", "unknown"),
+    errors.OrganisationUnknown: ("body", "/organisation", "unknown"),
+    errors.OrganisationReserved: ("path", "/organisation", "reserved"),
 }
 
 
 def problem_of(error: errors.MatchingError) -> Problem:
     """The answer to a decision that refused."""
     status, slug = PROBLEMS[type(error)]
-    detail = str(error)
+    return Problem(status, str(error), type=slug, errors=_fields(error), extensions=_extensions(error))
+
+
+def _fields(error: errors.MatchingError) -> list[FieldError]:
+    if isinstance(error, errors.CodeRefused):
+        return [FieldError(f"/{error.field}", "code", str(error))]
+    if type(error) not in FIELDS:
+        return []
+    place, pointer, code = FIELDS[type(error)]
+    return [FieldError(pointer, code, str(error), place)]
+
+
+def _extensions(error: errors.MatchingError) -> dict[str, Any]:
     match error:
         case errors.NotAllowedNow():
-            return Problem(status, detail, type=slug, extensions={"allowed": list(error.allowed)})
+            return {"allowed": list(error.allowed)}
         case errors.AlreadyReferred():
-            return Problem(status, detail, type=slug, extensions={"referral": error.referral})
+            return {"referral": error.referral}
         case errors.CodeRefused():
-            wrong = FieldError(f"/{error.field}", "code", detail)
-            extra = {"allowed": list(error.codes)}
-            return Problem(status, detail, type=slug, errors=[wrong], extensions=extra)
-        case errors.ServiceUnknown():
-            return Problem(status, detail, type=slug, errors=[FieldError("/service", "unknown", detail)])
-        case errors.OrganisationUnknown():
-            return Problem(status, detail, type=slug, errors=[FieldError("/organisation", "unknown", detail)])
-    return Problem(status, detail, type=slug)
+            return {"allowed": list(error.codes)}
+    return {}
 
 
 async def refuse(_: Request, error: Exception) -> Response:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from hulpketen_contracts import OrganisationChanged, ServiceChanged
 
 from services.chassis.pipeline.model import Context, Decision, Emit, State
-from services.matching.domain.errors import NotYourMunicipality
+from services.matching.domain.errors import NotYourMunicipality, OrganisationReserved
 
+# So are the feeds of municipalities named, beside those of organisations.
+_RESERVED = re.compile(r"municipality-[0-9]{4}")
 Entry = ServiceChanged | OrganisationChanged
 
 
@@ -18,7 +21,12 @@ def entry_id(entry: Entry) -> str:
 
 
 def put(state: State | None, entry: Entry, municipalities: Collection[str], context: Context) -> Decision | None:
-    """The entry as it is from now on; nothing happens where it is that already. Raises NotYourMunicipality."""
+    """The entry as it is from now on; nothing happens where it is that already.
+
+    Raises NotYourMunicipality, OrganisationReserved.
+    """
+    if isinstance(entry, OrganisationChanged) and _RESERVED.fullmatch(entry.organisation):
+        raise OrganisationReserved
     before = read(state) if state else None
     served = {*entry.municipalities, *(before.municipalities if before else ())}
     if not served <= set(municipalities):

@@ -83,3 +83,9 @@ class ServiceNotFound(MatchingError):
     """The service that was asked for is not in the directory."""
 
     what_to_do = "The directory does not have this service. Look it up with GET /v1/services."
+
+
+class OrganisationReserved(MatchingError):
+    """The id has the form of a name that the chain gives: the feed of a municipality."""
+
+    what_to_do = "Ids of the form municipality-0000 are for the feeds of municipalities. Choose another."

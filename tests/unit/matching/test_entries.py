@@ -40,6 +40,15 @@ def test_only_who_works_for_each_municipality_that_it_serves_or_served_may_chang
     assert entries.read(changed.state) == narrow
 
 
+def test_no_organisation_takes_the_name_of_the_feed_of_a_municipality() -> None:
+    with pytest.raises(errors.OrganisationReserved) as refused:
+        entries.put(None, MUNICIPALITY.model_copy(update={"organisation": "municipality-0106"}), {ASSEN}, context())
+    (wrong,) = problem_of(refused.value).errors
+    assert (wrong.place, wrong.pointer) == ("path", "/organisation")
+    near = MUNICIPALITY.model_copy(update={"organisation": "municipality-of-assen"})
+    assert entries.put(None, near, {ASSEN}, context())
+
+
 def test_every_error_has_its_problem_and_says_what_to_do() -> None:
     made: list[errors.MatchingError] = [
         errors.NotFound(),
@@ -52,6 +61,7 @@ def test_every_error_has_its_problem_and_says_what_to_do() -> None:
         errors.NotYourMunicipality(),
         errors.OrganisationUnknown(),
         errors.ServiceNotFound(),
+        errors.OrganisationReserved(),
     ]
     assert {type(error) for error in made} == set(errors.MatchingError.__subclasses__()) == set(PROBLEMS)
     for error in made:
