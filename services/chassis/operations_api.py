@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -10,8 +11,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import AwareDatetime, Field
 
 from services.chassis.auth import requires
-from services.chassis.incoming import RequestModel
+from services.chassis.incoming import Idempotency, RequestModel
 from services.chassis.operations import StillDead
+from services.chassis.pipeline.model import IdempotencyKey
 from services.chassis.problems import Problem
 
 
@@ -34,12 +36,23 @@ class Operations(Protocol):
         """Publish again; how many batches."""
 
 
+class Answers(Protocol):
+    """What was answered, by the key that the client gave; mongo/answers.py keeps it."""
+
+    async def once(self, key: IdempotencyKey | None, work: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+        """The answer of the work, done once for each key. Raises what it raised, and KeyReused."""
+
+
 class Runtime(Protocol):
     """What the web side needs of a service's runtime (service.py)."""
 
     @property
     def operations(self) -> Operations:
         """What operations staff do by hand."""
+
+    @property
+    def answers(self) -> Answers:
+        """What they were answered."""
 
     async def start(self) -> None:
         """Begin to consume and publish."""
@@ -95,8 +108,11 @@ def operations_routes(runtime: Runtime) -> APIRouter:
         return JSONResponse(request.app.openapi())
 
     @router.post("/v1/operations/republish", dependencies=[Depends(requires("operations"))])
-    async def republish(body: RepublishRequest) -> dict[str, int]:
-        return {"batches": await runtime.operations.republish(body.since)}
+    async def republish(body: RepublishRequest, key: Idempotency) -> dict[str, Any]:
+        async def work() -> dict[str, Any]:
+            return {"batches": await runtime.operations.republish(body.since)}
+
+        return await runtime.answers.once(key, work)
 
     return router
 
@@ -115,16 +131,22 @@ def _dead_letter_routes(runtime: Runtime) -> APIRouter:
         return await runtime.operations.show_dead_letter(id)
 
     @router.post("/{id}/replay")
-    async def replay(id: str) -> dict[str, str]:
-        try:
-            await runtime.operations.replay(id)
-        except StillDead as error:
-            raise Problem(409, "It could not be applied this time either.", type="still-dead") from error
-        return {"id": id, "status": "replayed"}
+    async def replay(id: str, key: Idempotency) -> dict[str, Any]:
+        async def work() -> dict[str, Any]:
+            try:
+                await runtime.operations.replay(id)
+            except StillDead as error:
+                raise Problem(409, "It could not be applied this time either.", type="still-dead") from error
+            return {"id": id, "status": "replayed"}
+
+        return await runtime.answers.once(key, work)
 
     @router.post("/{id}/skip")
-    async def skip(id: str, body: SkipRequest) -> dict[str, str]:
-        await runtime.operations.skip(id, body.reason)
-        return {"id": id, "status": "skipped"}
+    async def skip(id: str, body: SkipRequest, key: Idempotency) -> dict[str, Any]:
+        async def work() -> dict[str, Any]:
+            await runtime.operations.skip(id, body.reason)
+            return {"id": id, "status": "skipped"}
+
+        return await runtime.answers.once(key, work)
 
     return router

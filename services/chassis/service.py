@@ -20,6 +20,7 @@ from services.chassis.kafka import KafkaAdmin, KafkaProducer, KafkaSubscriber
 from services.chassis.keys import KeyProvider, open_provider
 from services.chassis.logs import get_logger
 from services.chassis.loops import work_under
+from services.chassis.mongo.answers import Answers
 from services.chassis.mongo.coordination import MongoIncarnation, MongoLeases
 from services.chassis.mongo.database import Database, connect
 from services.chassis.mongo.dead_letters import DeadLetters
@@ -93,6 +94,7 @@ class Service:
         self.letters = DeadLetters(self.database, self.keys)
         references = {event.TOPIC for event in CATALOGUE.values() if event.REFERENCE}
         self.store = MongoStore(self.database, self.letters, reference_topics=references)
+        self.answers = Answers(self.database, now, timedelta(hours=settings.pipeline.idempotency_hours))
         self._log_store = LogStore(self.database, self.letters, collection=COLLECTION)
         self.kafka_publisher = KafkaPublisher(self.store, self.producer, self.incarnation.known)
         self.publisher = publisher(self) if publisher else self.kafka_publisher
@@ -203,7 +205,8 @@ class Service:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self) -> None:
-        for hook in (self.store.prepare, self._log_store.prepare, self.letters.prepare, *self._prepare):
+        parts = (self.store, self._log_store, self.letters, self.answers)
+        for hook in (*(part.prepare for part in parts), *self._prepare):
             await self._until_done(hook)
         self._database_answers = True
         self._task(self._forever("broker", self.settings.kafka.incarnation_check_s, self.watch.check))

@@ -39,6 +39,7 @@ class NoRuntime:
     """Nothing runs beside these requests."""
 
     operations: Any = None
+    answers: Any = None
 
     async def start(self) -> None: ...
 

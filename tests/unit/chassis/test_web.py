@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +29,7 @@ from services.chassis.pipeline.errors import (
     UnknownDeadLetter,
     WriteRefused,
 )
+from services.chassis.pipeline.model import IdempotencyKey
 from services.chassis.problems import Problem
 from services.chassis.settings import ChassisSettings
 from services.chassis.web import App, create_app
@@ -66,10 +67,24 @@ class Runtime:
         self.green = {"database": True, "consumer": True}
         self.done: list[tuple[Any, ...]] = []
         self.running = False
+        self.answered: dict[str, tuple[str, dict[str, Any]]] = {}
 
     @property
     def operations(self) -> Runtime:
         return self
+
+    @property
+    def answers(self) -> Runtime:
+        return self
+
+    async def once(self, key: IdempotencyKey | None, work: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+        if key is None:
+            return await work()
+        if key.key not in self.answered:
+            self.answered[key.key] = (key.digest, await work())
+        if self.answered[key.key][0] != key.digest:
+            raise KeyReused
+        return self.answered[key.key][1]
 
     async def start(self) -> None:
         self.running = True
@@ -426,6 +441,27 @@ async def test_operations_need_their_scope_and_reach_the_pipeline(
         ("skip", "letter-1", "sent twice"),
         ("republish", "2026-11-22T10:00:00+00:00"),
     ]
+
+
+async def test_the_same_operation_again_is_done_once_and_another_under_its_key_refused(
+    http: httpx.AsyncClient, bearer: Callable[..., dict[str, str]], runtime: Runtime
+) -> None:
+    letter = "/v1/operations/dead-letters/letter-1"
+    skip: dict[str, Any] = {"reason": "sent twice"}
+    since: dict[str, Any] = {"since": "2026-11-22T10:00:00Z"}
+    asked: list[tuple[str, Any]] = [(f"{letter}/replay", None), (f"{letter}/skip", skip)]
+    for path, body in [*asked, ("/v1/operations/republish", since)]:
+        headers = bearer(scope="operations") | {"Idempotency-Key": path}
+        first, again = [await http.post(path, json=body, headers=headers) for _ in range(2)]
+        assert (first.status_code, first.json()) == (200, again.json())
+        problem(
+            await http.post(
+                "/v1/operations/republish", json=since | {"since": "2020-01-01T00:00:00Z"}, headers=headers
+            ),
+            409,
+            "key-reused",
+        )
+    assert [done[0] for done in runtime.done] == ["replay", "skip", "republish"]
 
 
 async def test_the_runtime_lives_as_long_as_the_application(app: App, runtime: Runtime) -> None:
