@@ -31,4 +31,5 @@ def republish(
     with Chain(data) as chain:
         for service in chain.services:
             answer = content(chain.operate("POST", service, "republish", {"since": moment.isoformat()}))
-            print(f"{service}: {answer['batches']} batches are published again")
+            batches = answer["batches"]
+            print(f"{service}: {batches} {'batch is' if batches == 1 else 'batches are'} published again")

@@ -43,6 +43,23 @@ def find(folder: Path, id: str) -> dict[str, list[Span]]:
     return {trace: list(spans.values()) for trace, spans in oldest_first}
 
 
+def once(spans: list[Span]) -> tuple[list[Span], int]:
+    """The spans with each record as it was processed first, and how many deliveries of the same were left out.
+
+    A delivery from which something followed stays as well.
+    """
+    causes = {span.parent for span in spans}
+    kept: list[Span] = []
+    seen: set[tuple[str, ...]] = set()
+    for span in sorted(spans, key=lambda each: each.start):
+        event = span.attributes.get("messaging.message.id", "")
+        delivery = (span.service, span.name, span.parent, event)
+        if not event or delivery not in seen or span.id in causes:
+            kept.append(span)
+        seen.add(delivery)
+    return kept, len(spans) - len(kept)
+
+
 def in_order(spans: list[Span]) -> Iterator[tuple[int, Span]]:
     """Depth and span, each below its parent, by start; a span whose parent was not kept stands at the top."""
     ids = {span.id for span in spans}

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.options import DATA, Data
-from cli.spans import Span, find, in_order
+from cli.spans import Span, find, in_order, once
 from deploy.local.errors import StackError
 
 _SHORTEST = 40  # as a part of the whole: a bar must be seen
@@ -37,7 +37,11 @@ def trace(
 
 
 def waterfall(trace_id: str, spans: list[Span]) -> Table:
-    """A line a span, below the span that caused it, with a bar from its start to its end."""
+    """A line a span, below the span that caused it, with a bar from its start to its end.
+
+    A record that came again, perhaps weeks later, would make all bars too short to be seen: those are counted.
+    """
+    spans, again = once(spans)
     first = min(span.start for span in spans)
     whole = max(max(span.end for span in spans) - first, 1)
     table = Table("span", "service", "ms", "took", "", title=f"trace {trace_id}", title_justify="left", box=None)
@@ -51,4 +55,7 @@ def waterfall(trace_id: str, spans: list[Span]) -> Table:
         name = Text("  " * depth + span.label, "red" if span.failed else "")
         took = f"{(span.end - span.start) / 1e6:.1f}"
         table.add_row(name, Text(span.service, colour), f"{(span.start - first) / 1e6:.1f}", took, bar)
+    if again:
+        table.caption = f"{again} {'delivery' if again == 1 else 'deliveries'} of the same record left out"
+        table.caption_justify = "left"
     return table

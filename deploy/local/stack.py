@@ -102,9 +102,13 @@ class LocalStack:
         await asyncio.shield(asyncio.ensure_future(self._cleanup.aclose()))
 
     async def _start(self) -> None:
+        # A new folder is made when nothing is in the way; who shares one is to hear that, and not of its ports.
+        new = not self.folder.path.exists()
+        if new:
+            await self._check()
         self._cleanup.enter_context(self.folder)
-        await self._ports_free()
-        await asyncio.to_thread(binaries.check_mongod)
+        if not new:
+            await self._check()
         self._issuer = Issuer(
             self.folder, services.url(self.ports["issuer"]), services.url(self.ports["notifications"])
         )
@@ -153,6 +157,10 @@ class LocalStack:
             if broker.resident_mb() > self._broker_limit_mb:
                 self._on_change("broker", f"holds more than {self._broker_limit_mb:.0f} MB: begins anew")
                 broker.roll()
+
+    async def _check(self) -> None:
+        await self._ports_free()
+        await asyncio.to_thread(binaries.check_mongod)
 
     async def _ports_free(self) -> None:
         for _ in range(_PORT_TRIES):

@@ -55,14 +55,16 @@ async def test_a_folder_in_use_is_refused_and_two_stacks_run_side_by_side(tmp_pa
         assert running_stack(tmp_path / "one")["kafka"] == one.addresses["kafka"]
 
 
-async def test_a_taken_port_is_named_and_nothing_is_started(tmp_path: Path) -> None:
-    stack = LocalStack(tmp_path, run=())
+@pytest.mark.parametrize("folder", ["", "new"])
+async def test_a_taken_port_is_named_and_nothing_is_started_or_made(tmp_path: Path, folder: str) -> None:
+    stack = LocalStack(tmp_path / folder, run=())
     taken = stack.ports["matching"]
     refused = pytest.raises(PortTaken, match=rf"port {taken} \(for matching\) is taken")
     with socket.create_server((HOST, taken)), refused:
         async with stack:
             pass
-    assert not list((tmp_path / "logs").iterdir())
+    assert not (tmp_path / "new").exists()
+    assert not list(tmp_path.glob("logs/*"))
 
 
 async def test_a_broker_above_its_limit_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

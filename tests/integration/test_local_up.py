@@ -121,6 +121,7 @@ def test_operations_find_every_service(data: Path) -> None:
     assert ask(data, "dead-letters", "list") == "There are no dead letters.\n"
     published = ask(data, "republish", "--since", "2020-01-01").splitlines()
     assert [line.split(":")[0] for line in published] == list(SERVICES)
+    assert not any(" 1 batches" in line for line in published)
 
 
 def test_a_trace_is_shown_for_a_signal(data: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from cli.spans import find, in_order
+from cli.spans import Span, find, in_order, once
 from cli.trace import waterfall
 
 REFERRAL = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -70,7 +70,31 @@ def test_the_bars_are_as_long_as_the_terminal_has_room_for(tmp_path: Path) -> No
     assert "…" not in narrow + wide
 
 
-def lines(folder: Path, width: int) -> list[str]:
+def test_a_record_that_came_again_does_not_stretch_the_bars(tmp_path: Path) -> None:
+    write(tmp_path)
+    weeks = 21 * 86_400 * 10**9
+    event = {"messaging_message_id": "e1"}
+    deliveries = [
+        span(id, "a", start, start + 1_000_000, **event) | {"name": "process c"}
+        for id, start in (("c", 2_000_000), ("d", weeks), ("e", 2 * weeks))
+    ]
+    (tmp_path / "matching-3.jsonl").write_text(line("matching", *deliveries))
+    shown = lines(tmp_path, 120, 5)
+    assert [row.split()[1] for row in shown[1:4]] == ["a", "c", "b"]
+    assert shown[-1].strip() == "2 deliveries of the same record left out"
+
+
+def test_a_delivery_from_which_something_followed_is_shown_and_so_is_another_reader_of_the_record() -> None:
+    def processed(id: str, start: int, service: str = "matching", parent: str = "a") -> Span:
+        attributes = {"messaging.message.id": "e1"}
+        return Span("t1", id, parent, "process signals", service, start, start + 1, failed=False, attributes=attributes)
+
+    spans = [processed("b", 1), processed("c", 2), processed("d", 3, "audit"), processed("e", 4, parent="c")]
+    kept, again = once([*spans, processed("f", 5)])
+    assert ([each.id for each in kept], again) == (["b", "c", "d", "e"], 1)
+
+
+def lines(folder: Path, width: int, last: int = 2) -> list[str]:
     out = io.StringIO()
     Console(file=out, width=width).print(waterfall("t1", find(folder, REFERRAL)["t1"]))
-    return out.getvalue().splitlines()[-2:]
+    return out.getvalue().splitlines()[-last:]
