@@ -1,12 +1,11 @@
 """A bare chain to compare with: the same hops and Kafka records, one bulk upsert a hop, aiokafka and PyMongo alone.
 
-Each hop is a process of its own: python -m cli.bench.bare HOP KAFKA MONGO GROUP
+Each hop is a process of its own: see hop.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -71,7 +70,3 @@ async def _consume(where: tuple[str, str, str], topic: str, collection: str, fol
 
 
 HOPS = {"cases": hop_cases, "feed": hop_feed}
-
-if __name__ == "__main__":
-    hop, *where = sys.argv[1:]
-    asyncio.run(HOPS[hop](*where))

@@ -23,7 +23,6 @@ from cli.bench.doors import deliver, send_signals
 from cli.bench.records import signal_records
 from deploy.local.stack import LocalStack
 
-COORDINATOR = "gemeente-assen"
 LINES_A_SIGNAL = 2  # in the feed of the municipality: the case, and what is proposed
 WARM_UP = 500
 ROUND_S = 300
@@ -40,9 +39,9 @@ async def measure(signals: int, lines: int, say: Say) -> dict[str, Any]:
             say("the bare chain …")
             bare_rate = await _bare(stack, signals)
             say(f"{bare_rate:,.0f} events/s; the chain, with 5 % of traces …")
-            chain_rate = await _chain(stack, client, signals, every=20)
+            chain_rate = await _chain(stack, signals, every=20)
             say(f"{chain_rate:,.0f} events/s; the chain, with every trace …")
-            traced_rate = await _chain(stack, client, signals, every=1)
+            traced_rate = await _chain(stack, signals, every=1)
             say(f"{traced_rate:,.0f} events/s; signals over HTTP …")
             http_rate = await send_signals(stack, client, min(signals, 2_000))
             say(f"{http_rate:,.0f} signals/s; a delivery …")
@@ -75,21 +74,24 @@ async def _bare(stack: LocalStack, signals: int) -> float:
         rate = await _timed(kafka, bare.SIGNALS, signals, 20, lines)
     await client.drop_database(bare.DATABASE)
     await client.close()
+    await _drop_topics(kafka, [bare.SIGNALS, bare.CASES])
     return rate
 
 
-async def _chain(stack: LocalStack, client: httpx.AsyncClient, signals: int, every: int) -> float:
-    kafka = stack.addresses["kafka"]
-    headers = {"Authorization": f"Bearer {stack.token('coordinator', COORDINATOR)}"}
-    url = f"{stack.addresses['notifications']}/v1/referrals?perPage=1"
+async def _chain(stack: LocalStack, signals: int, every: int) -> float:
+    kafka, mongo = stack.addresses["kafka"], stack.addresses["mongo"]
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongo)
+    feed = client["hulpketen_notifications"]["feed"]
 
     async def lines() -> int:
-        return int((await client.get(url, headers=headers)).raise_for_status().json()["asOf"])
+        return await feed.estimated_document_count()
 
     before = await lines()
     await _feed(kafka, "signals", list(signal_records(WARM_UP, every)))
     await _until(lines, before + WARM_UP * LINES_A_SIGNAL)
-    return await _timed(kafka, "signals", signals, every, lines)
+    rate = await _timed(kafka, "signals", signals, every, lines)
+    await client.close()
+    return rate
 
 
 async def _timed(kafka: str, topic: str, signals: int, every: int, lines: Callable[[], Awaitable[int]]) -> float:
@@ -125,14 +127,19 @@ async def _make_topics(kafka: str, names: Sequence[str]) -> None:
     await admin.close()
 
 
+async def _drop_topics(kafka: str, names: Sequence[str]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    await admin.delete_topics(list(names))
+    await admin.close()
+
+
 @asynccontextmanager
 async def _hops(kafka: str, mongo: str) -> AsyncIterator[None]:
     """The two processes of the bare chain."""
     group = uuid.uuid4().hex
     running = [
-        await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "cli.bench.bare", hop, kafka, mongo, f"{hop}-{group}"
-        )
+        await asyncio.create_subprocess_exec(sys.executable, "-m", "cli.bench.hop", hop, kafka, mongo, f"{hop}-{group}")
         for hop in bare.HOPS
     ]
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -32,8 +31,7 @@ class Position(NamedTuple):
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """The context attributes. Units: `time` is aware, kept in UTC with milliseconds; `streamseq` counts 1, 2, 3 …
 
     source: urn:nld:oin:<20 digits>:systeem:<name>. stream: an opaque id; "" on a partner's topic, where `sequence`,

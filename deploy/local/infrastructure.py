@@ -52,7 +52,12 @@ def database(folder: DataFolder, port: int) -> Program:
     def command() -> list[str]:
         where = ["--dbpath", str(folder.mongo), "--bind_ip", HOST, "--port", str(port), "--nounixsocket"]
         # The option for the cache takes no less than 256 MB, of which a laptop has no use.
-        size = ["--wiredTigerEngineConfigString", "cache_size=96MB", "--oplogSize", "256"]
+        size = [
+            "--wiredTigerEngineConfigString",
+            "cache_size=64MB,eviction_dirty_target=40,eviction_dirty_trigger=70,eviction_updates_target=30,eviction_updates_trigger=60",
+            "--oplogSize",
+            "256",
+        ]
         quiet = ["--quiet", "--setParameter", "diagnosticDataCollectionEnabled=false"]
         # Else it holds on to a hundred megabytes that it no longer uses.
         memory = [f"tcmallocMaxTotalThreadCacheBytes={8 << 20}", "tcmallocReleaseRate=10"]

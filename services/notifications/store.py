@@ -20,6 +20,8 @@ Document = dict[str, Any]
 _DIRECTORY = {"$or": [{"_id": {"$gte": f"{kind}-", "$lt": f"{kind}."}} for kind in ("organisation", "service")]}
 _IN_ORDER = [("_id", ASCENDING)]
 _KEYS = {"referrals": ("referral", "changed_at"), "cases": ("case", "opened_at")}
+# Where a file says which feeds get lines of what it holds; most files have a case and no referral.
+_FEEDS = {"referrals": "state.referrals.feeds", "cases": "state.feeds"}
 # Lines stay as bytes until a reader asks for them.
 _RAW: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument)
 _AWAIT_MS = 500
@@ -61,7 +63,7 @@ class NotificationsStore:
             await self._aggregates.create_indexes(
                 [
                     # views(): what an organisation may see, in a fixed order
-                    IndexModel([("state.feeds", ASCENDING), ("_id", ASCENDING)], sparse=True),
+                    *(IndexModel([(place, ASCENDING), ("_id", ASCENDING)], sparse=True) for place in _FEEDS.values()),
                     # referral(): one of them
                     IndexModel([("state.referrals.referral", ASCENDING)], sparse=True),
                     # case(): one of them
@@ -97,7 +99,7 @@ class NotificationsStore:
         if asked.status:
             item["item.status"] = asked.status
         pipeline: list[Document] = [
-            {"$match": {"state.feeds": asked.feed}},
+            {"$match": {_FEEDS[asked.kind]: asked.feed}},
             {"$sort": {"_id": 1}},
             {"$project": {"item": f"$state.{asked.kind}"}},
             {"$unwind": "$item"},

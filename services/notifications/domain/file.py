@@ -61,7 +61,9 @@ def decide(state: State | None, event: Event, feed_of: FeedOf, dataref: str | No
 
 def _case(before: State, event: CaseState | ReferralsProposed, view: View, dataref: str | None) -> Decision:
     feeds = {municipality_feed(event.municipality): Role.MUNICIPALITY}
-    lines = _lines(PartnerCaseChanged, event, view, feeds, Target(event.case, dataref))
+    # As models, proposals need not be validated once more.
+    told = view | {"proposals": event.proposals} if isinstance(event, ReferralsProposed) else view
+    lines = _lines(PartnerCaseChanged, event, told, feeds, Target(event.case, dataref))
     return Decision(_with(before, feeds, "cases", "case", view), lines)
 
 
