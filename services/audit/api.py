@@ -1,4 +1,7 @@
-"""HTTP in: the trail, for auditors. A search is itself in the processing log, before its answer goes out."""
+"""HTTP in: the trail, for auditors. A search is itself in the processing log, before its answer goes out.
+
+Whoever may read the trail reads all of it, whatever the token's municipalities: docs/decisions/0016.
+"""
 
 from __future__ import annotations
 

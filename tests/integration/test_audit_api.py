@@ -105,9 +105,10 @@ async def auditor(database: Database, issuer: TestIssuer, tmp_path: Path) -> Asy
         yield one
 
 
-def token(issuer: TestIssuer, scope: str) -> str:
+def token(issuer: TestIssuer, scope: str, **more: Any) -> str:
     now = int(time.time())
-    return issuer.token(good_claims(aud=["audit"], iat=now, exp=now + 300, organisation="rekenkamer", scope=scope))
+    about = {"aud": ["audit"], "iat": now, "exp": now + 300, "organisation": "rekenkamer", "scope": scope}
+    return issuer.token(good_claims(**about | more))
 
 
 @pytest.fixture
@@ -229,6 +230,16 @@ async def test_a_number_that_the_trail_does_not_have_is_404_and_one_that_is_none
     assert (await auditor.client.get("/v1/entries/0")).status_code == 404
     for wrong in ("-1", "x", "99999999999999999999"):
         assert (await auditor.client.get(f"/v1/entries/{wrong}")).status_code == 400
+
+
+@pytest.mark.usefixtures("case")
+async def test_who_may_read_the_trail_reads_all_of_it_whatever_municipalities_the_token_names(
+    auditor: Auditor, issuer: TestIssuer
+) -> None:
+    for municipalities in ([], ["9999"], ["0106", "9901"]):
+        mine = token(issuer, "audit:read", municipalities=municipalities)
+        auditor.client.headers["authorization"] = f"Bearer {mine}"
+        assert await auditor.found() == [0, 1, 2, 3, 4]
 
 
 async def test_only_who_may_read_the_trail_does(auditor: Auditor, issuer: TestIssuer) -> None:
