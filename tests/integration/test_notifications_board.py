@@ -217,7 +217,7 @@ async def test_the_coordinators_board_and_a_stream_that_breaks(stack_infra: Infr
             page = await a_page(browser, service, "coordinator", "gemeente-assen")
             await page.locator("#cases summary").click()
             proposal = page.locator("#cases details li").first
-            await expect(proposal).to_contain_text("Plaats")
+            await expect(proposal).to_contain_text("Er is nog plaats.")
             await expect(proposal.get_by_role("button", name="Verwijs")).to_have_count(0)  # it is referred already
             cancelled = referral(
                 ReferralCancelled, from_organisation="gemeente-assen", status="cancelled", reason="other", version=2

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from services.notifications.domain.rule_texts import rule_texts
+
 
 class Text(NamedTuple):
     """One text in both languages."""
@@ -93,14 +95,7 @@ TEXTS: Mapping[str, Text] = {
     "outcome.no-contact": Text("Geen contact gekregen", "No contact"),
     "outcome.referred-on": Text("Doorverwezen", "Referred on"),
     "outcome.failed": Text("Niet gelukt", "Did not succeed"),
-    "rule.municipality": Text("Gemeente", "Municipality"),
-    "rule.status": Text("Hulp is open", "Service is open"),
-    "rule.capacity": Text("Plaats", "Room"),
-    "rule.exit": Text("Past bij de situatie", "Fits the situation"),
-    "rule.need": Text("Past bij de melding", "Fits the signal"),
-    "rule.crisis": Text("Dreigende situatie", "Threatening situation"),
-    "rule.age": Text("Leeftijd", "Age"),
-    "rule.conditions": Text("Voorwaarden", "Conditions"),
+    **{key: Text(*text) for key, text in rule_texts().items()},
     # Who it is about
     "safe-contact": Text(
         "Let op: veilig contact. Neem alleen contact op zoals hieronder staat.",

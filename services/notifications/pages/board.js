@@ -102,9 +102,9 @@ function referralCard(referral) {
 }
 
 function proposed(one, proposal) {
-  const rules = proposal.rules.map(({ rule, met }) => {
-    const outcome = met === true ? "met" : met === false ? "not-met" : "unknown";
-    return el("li", { "data-rule": outcome }, say(`rule.${rule}`), el("span", { class: "unseen" }, ": ", say(outcome)));
+  const rules = proposal.rules.map(({ rule, met, detail }) => {
+    const outcome = met === true ? "met" : met === false ? "not-met" : "unknown", exact = `rule.${rule}.${detail}`;
+    return el("li", { "data-rule": outcome }, el("span", { class: "unseen" }, say(outcome), ": "), say(exact in me.texts ? exact : `rule.${rule}.${outcome}`));
   });
   const running = [...KINDS.referrals.held.values()].find((each) => each.case === one.case && each.service === proposal.service && !ENDS.includes(each.status));
   const refer = me.scopes.includes("referrals:write") && button("refer", () => call("/board/referrals", { case: one.case, service: proposal.service }));

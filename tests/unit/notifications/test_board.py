@@ -8,7 +8,10 @@ from importlib.resources import files
 import pytest
 
 from services.matching.domain.referrals import TRANSITIONS
+from services.matching.domain.rules import RULES
+from services.matching.domain.texts import TEXTS as RULE_DETAILS
 from services.notifications.domain.board import ACTIONS, CODES
+from services.notifications.domain.rule_texts import OUTCOMES
 from services.notifications.domain.texts import TEXTS
 from services.notifications.domain.visibility import Role
 
@@ -50,6 +53,18 @@ def test_every_code_and_action_has_a_text() -> None:
     for _, status, action in ((r, s, a) for r, m in ACTIONS.items() for s, each in m.items() for a in each):
         assert {status, action} <= set(TEXTS)
     assert all(text.nl and text.en for text in TEXTS.values())
+
+
+@pytest.mark.parametrize("rule", [rule.code for rule in RULES])
+def test_every_outcome_of_a_rule_is_a_sentence_in_both_languages(rule: str) -> None:
+    details = {detail for known, detail in RULE_DETAILS if known == rule}
+    assert details
+    for said in (*details, *OUTCOMES):
+        text = TEXTS[f"rule.{rule}.{said}"]
+        for sentence in text:
+            assert re.fullmatch(r"[A-Z][^.]+ [^.]+\.( [A-Z][^.]+\.)?", sentence), sentence
+        assert text.nl != text.en
+    assert len({TEXTS[f"rule.{rule}.{outcome}"] for outcome in OUTCOMES}) == len(OUTCOMES)
 
 
 @pytest.mark.parametrize(("front", "back"), ON_BACKGROUND)
