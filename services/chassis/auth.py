@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import time
@@ -134,10 +134,15 @@ async def principal_of(request: Request) -> Principal | None:
 
     Reads `app.state.verifier` (TokenVerifier) and, where pages are served, `app.state.sessions` (SessionReader).
     """
-    if not hasattr(request.state, "principal"):
-        request.state.principal = await _identify(request)
-    principal: Principal | None = request.state.principal
-    return principal
+    if not hasattr(request.state, "identity"):
+        try:
+            request.state.identity = await _identify(request)
+        except Problem as problem:
+            request.state.identity = problem
+    identity: Principal | Problem | None = request.state.identity
+    if isinstance(identity, Problem):
+        raise identity
+    return identity
 
 
 async def _identify(request: Request) -> Principal | None:
@@ -162,23 +167,33 @@ def _unauthorized(why: str) -> Problem:
     return Problem(401, f"{why[0].upper()}{why[1:]}.", type="invalid-token", headers={"WWW-Authenticate": challenge})
 
 
-def requires(*scopes: str) -> Callable[..., Awaitable[Principal]]:
+class Requires:
     """A dependency: the principal, who must have all of `scopes` (none: any valid token or session will do).
 
     Raises Problem 401 with a challenge, 403 where a scope is missing, 503 while the issuer's keys are not known.
     """
-    needed = frozenset(scopes)
 
-    async def dependency(
-        request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    def __init__(self, scopes: frozenset[str]) -> None:
+        self._scopes = scopes
+
+    async def __call__(
+        self, request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
     ) -> Principal:
+        """For a route; the bearer token stands there for its description."""
+        return await self.check(request)
+
+    async def check(self, request: Request) -> Principal:
+        """The same, before there is a route."""
         principal = await principal_of(request)
         if principal is None:
             raise Problem(401, "A bearer token is needed.", headers={"WWW-Authenticate": "Bearer"})
-        if not needed <= principal.scopes:
-            missing = " ".join(sorted(needed))
+        if not self._scopes <= principal.scopes:
+            missing = " ".join(sorted(self._scopes))
             challenge = f'Bearer error="insufficient_scope", scope="{missing}"'
             raise Problem(403, f"Needed: {missing}.", type="scope", headers={"WWW-Authenticate": challenge})
         return principal
 
-    return dependency
+
+def requires(*scopes: str) -> Requires:
+    """A dependency that lets in who has all of these scopes."""
+    return Requires(frozenset(scopes))

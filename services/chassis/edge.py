@@ -6,11 +6,13 @@ from time import perf_counter
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, StatusCode
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.chassis import metrics, telemetry
+from services.chassis.gate import Gate, known
 from services.chassis.logs import get_logger
 from services.chassis.problems import MEDIA_TYPE, TOO_LARGE, Problem
 
@@ -38,7 +40,7 @@ class Edge:
     """Pure ASGI. A route's own header of the same name goes before the ones that are added here."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+        self.app = Gate(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request in a span of its own."""
@@ -46,7 +48,7 @@ class Edge:
             await self.app(scope, receive, send)
             return
         answer = _Answer(send)
-        span = _start_span(scope)
+        span = _start_span(scope, await _caller(scope))
         token = otel_context.attach(trace.set_span_in_context(span))
         try:
             await self._serve(scope, receive, answer)
@@ -112,11 +114,14 @@ def _route(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", None) or "unmatched"
 
 
-def _start_span(scope: Scope) -> Span:
-    parent = None
-    for name, value in scope["headers"]:
-        if name == b"traceparent":
-            parent = telemetry.parse_traceparent(value.decode("latin-1"))
+async def _caller(scope: Scope) -> SpanContext | None:
+    """The span that the caller names; nobody who is not known chooses a trace, or that it is kept."""
+    value = Headers(scope=scope).get("traceparent")
+    parent = telemetry.parse_traceparent(value) if value else None
+    return parent if parent and await known(Request(scope)) else None
+
+
+def _start_span(scope: Scope, parent: SpanContext | None) -> Span:
     context = trace.set_span_in_context(NonRecordingSpan(parent)) if parent else otel_context.Context()
     method = _method(scope)
     attributes = {"http.request.method": method, "url.scheme": scope.get("scheme", "http")}

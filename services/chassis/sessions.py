@@ -191,9 +191,14 @@ async def session_required(request: Request) -> Session:
     return session
 
 
+def sends_form(request: Request) -> bool:
+    """Whether the body is a form of a page, which may hold the CSRF token."""
+    return request.headers.get("content-type", "").lower().startswith(_FORMS)
+
+
 async def _check_csrf(request: Request, session: Session) -> None:
     given = request.headers.get(CSRF_HEADER, "")
-    if not given and request.headers.get("content-type", "").startswith(_FORMS):
+    if not given and sends_form(request):
         given = str((await request.form()).get(CSRF_FIELD, ""))
     if not hmac.compare_digest(given.encode(), session.csrf.encode()):
         raise Problem(403, "The CSRF token is missing or another's.", type="csrf")

@@ -106,6 +106,25 @@ async def test_a_token_opens_no_route_whose_scope_it_lacks(apps: dict[str, App],
             assert f'scope="{row.scope}"' in answer.headers["www-authenticate"], row
 
 
+async def test_broken_json_is_not_looked_at_before_who_sends_it(apps: dict[str, App], issuer: TestIssuer) -> None:
+    """Each route that takes a body, as the services declare them."""
+    asked = 0
+    for service, app in apps.items():
+        lacking = _token(issuer, service, frozenset())
+        for method, path in routes(app):
+            if method == "GET" or f"{method} {path}" in MUST_BE_OPEN:
+                continue
+            url = Row(service, method, path, "").url
+            for headers, status in (({}, 401), ({"Authorization": "Bearer a.b.c"}, 401), (lacking, 403)):
+                async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://a.test") as client:
+                    given = headers | {"Content-Type": "application/json"}
+                    answer = await client.request(method, url, content=b"{", headers=given)
+                expected = 401 if path.startswith("/board/") else status
+                assert answer.status_code == expected, (service, method, path, answer.text)
+                asked += 1
+    assert asked > 3 * 20
+
+
 async def test_a_token_opens_no_page_and_no_other_service(apps: dict[str, App], issuer: TestIssuer) -> None:
     for row in ROWS:
         if row.scope != OPEN:

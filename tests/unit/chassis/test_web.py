@@ -31,7 +31,7 @@ from services.chassis.pipeline.errors import (
 )
 from services.chassis.pipeline.model import IdempotencyKey
 from services.chassis.problems import Problem
-from services.chassis.settings import ChassisSettings
+from services.chassis.settings import ChassisSettings, TelemetrySettings
 from services.chassis.web import App, create_app
 from tests.unit.chassis.issuer import NOW, TestIssuer, good_claims
 from tests.unit.chassis.test_telemetry import SAMPLED, TRACE, spans
@@ -86,6 +86,9 @@ class Runtime:
             raise KeyReused
         return self.answered[key.key][1]
 
+    def digest_key(self) -> bytes:
+        return bytes(32)
+
     async def start(self) -> None:
         self.running = True
 
@@ -130,6 +133,9 @@ def routes() -> APIRouter:
     @router.post("/notes/{id}")
     async def note(id: str, body: Note, key: Idempotency, request: Request) -> dict[str, Any]:
         return {"key": key, "traceparent": telemetry.current_traceparent()}
+
+    @router.post("/signed/{id}")
+    async def signed(id: str, body: Note, who: Annotated[Principal, Depends(requires("cases:read"))]) -> None: ...
 
     @router.get("/notes")
     async def notes(limit: Annotated[int, Query(le=10)] = 5) -> dict[str, int]:
@@ -370,12 +376,15 @@ async def test_the_idempotency_key_comes_with_organisation_and_digest(
         assert (error["in"], error["pointer"]) == ("header", "")
 
 
-async def test_a_request_goes_on_with_its_trace(http: httpx.AsyncClient, traces: Path) -> None:
+async def test_a_request_goes_on_with_its_trace(
+    http: httpx.AsyncClient, traces: Path, bearer: Callable[..., dict[str, str]]
+) -> None:
     body = {"houseNumber": 1, "text": "a"}
-    response = await http.post("/v1/notes/secret-id?also=secret", json=body, headers={"traceparent": SAMPLED})
+    headers = bearer() | {"traceparent": SAMPLED}
+    response = await http.post("/v1/notes/secret-id?also=secret", json=body, headers=headers)
     header = response.json()["traceparent"]
-    await http.get("/v1/fail/bug", headers={"traceparent": SAMPLED})
-    await http.get("/v1/none/secret", headers={"traceparent": "nonsense"})
+    await http.get("/v1/fail/bug", headers=headers)
+    await http.get("/v1/none/secret", headers=bearer() | {"traceparent": "nonsense"})
     telemetry.flush()
     good, failed, unmatched = spans(traces)
     assert header == f"00-{TRACE}-{good['spanId']}-01"
@@ -390,6 +399,45 @@ async def test_a_request_goes_on_with_its_trace(http: httpx.AsyncClient, traces:
     assert failed["attributes"]["error.type"] == {"stringValue": "RuntimeError"}
     assert unmatched["name"] == "GET unmatched"
     assert "secret" not in "".join(path.read_text() for path in traces.iterdir())
+
+
+async def test_nobody_who_is_not_known_chooses_a_trace_or_that_it_is_kept(
+    http: httpx.AsyncClient, traces: Path, bearer: Callable[..., dict[str, str]]
+) -> None:
+    telemetry.setup("test", TelemetrySettings(exporter="file", directory=traces, sample_ratio=0))
+    body = {"houseNumber": 1, "text": "a"}
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    for who in ({}, bearer(exp=NOW - 60), {"authorization": "Basic YTpi"}):
+        response = await http.post("/v1/notes/1", json=body, headers=who | {"traceparent": SAMPLED})
+        assert TRACE not in response.text
+        assert response.json()["traceparent"].endswith("-00")
+    await http.post("/v1/notes/1", content=b"a=b", headers=bearer() | form | {"traceparent": SAMPLED})
+    telemetry.flush()
+    assert not any(path.read_text() for path in traces.glob("*"))
+
+
+BROKEN = (b"{", b"\xff", b'{"text": "a\\u0000"}', b"[" * 3_000)
+
+
+@pytest.mark.parametrize("body", BROKEN)
+async def test_who_may_not_come_in_is_not_told_what_is_wrong_with_the_body(
+    body: bytes, http: httpx.AsyncClient, bearer: Callable[..., dict[str, str]]
+) -> None:
+    refused = await http.post("/v1/signed/1", content=body, headers=JSON)
+    problem(refused, 401)
+    assert refused.headers["www-authenticate"] == "Bearer"
+    problem(await http.post("/v1/signed/1", content=body, headers=JSON | bearer(exp=NOW - 60)), 401, "invalid-token")
+    problem(await http.post("/v1/signed/1", content=body, headers=JSON | bearer(scope="other")), 403, "scope")
+    problem(await http.post("/v1/signed/1", content=body, headers=JSON | bearer()), 400)
+    problem(await http.post("/v1/notes/1", content=body, headers=JSON), 400)
+
+
+async def test_a_refusal_before_the_body_is_counted_with_its_route(
+    http: httpx.AsyncClient, bearer: Callable[..., dict[str, str]]
+) -> None:
+    await http.post("/v1/signed/1", content=b"{", headers=JSON)
+    text = (await http.get("/metrics", headers=bearer(scope="operations"))).text
+    assert 'http_requests_total{method="POST",route="/v1/signed/{id}",status="401"}' in text
 
 
 async def test_health_is_open_and_says_what_is_red(http: httpx.AsyncClient, runtime: Runtime) -> None:
