@@ -9,22 +9,25 @@ from typing import Any, Protocol
 from services.chassis.logs import get_logger
 from services.chassis.mongo.dead_letters import DeadLetters
 from services.chassis.mongo.store import MongoStore
+from services.chassis.pipeline.consumer import WAITS
 from services.chassis.pipeline.errors import PipelineError
 from services.chassis.pipeline.model import DeadLetter, Record
 
 log = get_logger(__name__)
+_AGAIN = "It could not be applied this time either."
+_EARLIER = "Its turn has not come: replay or skip first what stands before it in its stream."
 LetThrough = Callable[[str, str], Awaitable[None]]
 SHOWN = ("group", "topic", "partition", "offset", "stream", "epoch", "seq", "reason", "detail", "skipped", "at")
 
 
 class Handle(Protocol):
-    """Takes records; what could not be applied."""
+    """Takes records; those that were not applied."""
 
     async def __call__(self, records: Sequence[Record]) -> list[DeadLetter]: ...
 
 
 class StillDead(PipelineError):
-    """Replayed, and it could not be applied this time either."""
+    """Replayed, and it was not applied this time either; its text says what to do, and nothing of the record."""
 
 
 class Operations:
@@ -51,7 +54,7 @@ class Operations:
         """Apply it now (its cause was mended), and what is parked behind it. Raises UnknownDeadLetter, StillDead."""
         still = await self._handle([await self._letters.record(id)])
         if still:
-            raise StillDead(f"{still[0].reason}: {still[0].detail}")
+            raise StillDead(_EARLIER if still[0].reason == WAITS else _AGAIN)
         await self._letters.forget(id)
         log.info("dead_letter_replayed", dead_letter=id)
 

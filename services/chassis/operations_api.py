@@ -136,7 +136,7 @@ def _dead_letter_routes(runtime: Runtime) -> APIRouter:
             try:
                 await runtime.operations.replay(id)
             except StillDead as error:
-                raise Problem(409, "It could not be applied this time either.", type="still-dead") from error
+                raise Problem(409, str(error), type="still-dead") from error
             return {"id": id, "status": "replayed"}
 
         return await runtime.answers.once(key, work)

@@ -12,12 +12,14 @@ from typing import Any
 class Faults:
     """Chances: per step (kill, lose_log, rebalance, away, garbage, stall), per record sent, per call of the database.
 
-    `bad`: kinds of events that stop their stream; `reference`: the share of commands about reference data; `idle_s`:
-    how long an idle consumer sleeps, so how large batches grow.
+    `losses`: logs lost at most; `bad`: kinds of events that stop their stream; `reference`: the share of commands
+    about reference data; `idle_s`: how long an idle consumer sleeps, so how large batches grow; `watch_s`: how long
+    until a lost broker is seen.
     """
 
     kill: float = 0.0
     lose_log: float = 0.0
+    losses: int = 0
     rebalance: float = 0.0
     away: float = 0.0
     garbage: float = 0.0
@@ -33,6 +35,7 @@ class Faults:
     erase: bool = False
     reference: float = 0.15
     idle_s: float = 0.15
+    watch_s: float = 0.4
 
     @property
     def calm(self) -> bool:
@@ -41,20 +44,16 @@ class Faults:
 
 
 # Where chances that are independent would seldom meet.
+_LOSS: dict[str, Any] = {"kill": 0.0, "lose_log": 0.003, "ack_slow": 0.7, "idle_s": 1.5}
+_CALM: dict[str, Any] = {"kill": 0.0, "unavailable": 0.0, "erase": False}
 THEMES: Sequence[dict[str, Any]] = (
     # A broker is lost between a send and what is noted of it.
-    {"kill": 0.0, "lose_log": 0.002, "ack_slow": 0.7, "reference": 0.7, "idle_s": 0.8},
-    # Two processes have the same records at a time, out of order, and operations replay beside them.
-    {
-        "kill": 0.0,
-        "unavailable": 0.0,
-        "erase": False,
-        "bad": ("poison",),
-        "rebalance": 0.05,
-        "stall": 0.05,
-        "send_lost": 0.2,
-        "send_late": 0.1,
-    },
+    {**_LOSS, "skip_leases": True, "watch_s": 1.5},
+    {**_LOSS, "reference": 1.0},
+    # Records come out of order, in large batches.
+    {**_CALM, "bad": (), "send_lost": 0.3, "send_late": 0.2, "idle_s": 0.8},
+    # Two processes have the same records at a time, and operations replay beside them.
+    {**_CALM, "bad": ("poison",), "rebalance": 0.05, "stall": 0.05, "send_lost": 0.2, "send_late": 0.1},
     # Large batches with events that stop their streams.
     {"kill": 0.0, "bad": ("huge", "huge", "poison", "corrupt"), "reference": 0.0, "idle_s": 1.5},
     {"erase": True, "reference": 0.0},
@@ -62,8 +61,8 @@ THEMES: Sequence[dict[str, Any]] = (
 
 
 def choose(rng: random.Random) -> Faults:
-    """A mixture for one run; every other run has a theme, too."""
-    return replace(_mixture(rng), **rng.choice(THEMES)) if rng.random() < 0.5 else _mixture(rng)
+    """A mixture for one run; more than half of the runs have a theme, too."""
+    return replace(_mixture(rng), **rng.choice(THEMES)) if rng.random() < 0.6 else _mixture(rng)
 
 
 def _mixture(rng: random.Random) -> Faults:
@@ -75,6 +74,7 @@ def _mixture(rng: random.Random) -> Faults:
     return Faults(
         kill=some(lives, 0.002, 0.006, 0.015),
         lose_log=some(0.55, 0.001, 0.002, 0.005),
+        losses=rng.choice((1, 2, 100)),
         rebalance=some(0.5, 0.003, 0.01, 0.03),
         away=some(0.2, 0.002),
         garbage=some(0.1, 0.003),
@@ -89,6 +89,7 @@ def _mixture(rng: random.Random) -> Faults:
         bad=rng.choice((("poison",), ("poison", "huge", "corrupt"))) if rng.random() < 0.35 else (),
         erase=rng.random() < 0.2,
         reference=rng.choice((0.0, 0.1, 0.5)),
+        watch_s=rng.choice((0.3, 1.5)),
         idle_s=rng.choice((0.1, 0.2, 0.8)),
     )
 

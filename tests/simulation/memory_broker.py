@@ -103,6 +103,8 @@ class MemoryBroker:
 
     async def _travel(self) -> None:
         await pause()
+        if self.faults.ack_slow and self._rng.random() < self.faults.ack_slow / 2:
+            await sleep(0.5)
         if self.away:
             raise BrokerAway
 
@@ -192,7 +194,7 @@ class MemoryProducer:
         await pause()
         slow = self._broker.faults.ack_slow
         if slow and self._rng.random() < slow:
-            await sleep(1.5)
+            await sleep(3.0)
         return acks
 
     def _one(self, record: Outgoing, cluster: str) -> Ack | None:

@@ -10,8 +10,8 @@ from typing import Any
 
 from hulpketen_contracts import Position
 
-from services.chassis.pipeline.errors import StoreUnavailable, WriteRefused
-from services.chassis.pipeline.model import Ack, DeadLetter, Outgoing, Parked
+from services.chassis.pipeline.errors import StoreUnavailable, UnknownDeadLetter, WriteRefused
+from services.chassis.pipeline.model import Ack, DeadLetter, Outgoing, Parked, Record
 from services.chassis.pipeline.ports import Cleared, Document, Kept, Write
 from tests.simulation.faults import OFF, Faults
 from tests.simulation.scheduler import pause
@@ -76,7 +76,7 @@ class MemoryStore:
         if self._refuses(write.document):
             return WriteRefused("simulated")
         stored = self.aggregates.get(write.document["_id"])
-        if (stored["v"] if stored else 0) != write.expected:
+        if stored and stored["v"] != write.expected:
             return False
         self.aggregates[write.document["_id"]] = _copy(write.document)
         return True
@@ -88,7 +88,9 @@ class MemoryStore:
         await self._db.answered()
 
     def _clear_one(self, cleared: Cleared) -> None:
-        document = self.aggregates[cleared.aggregate]
+        document = self.aggregates.get(cleared.aggregate)
+        if document is None:
+            return
         document["outbox"] = [entry for entry in document["outbox"] if entry["seq"] > cleared.seq]
         if not document["outbox"]:
             document.pop("due", None)
@@ -207,9 +209,15 @@ class MemoryDeadLetters:
             self.held.setdefault(id, document)
         await self._db.answered()
 
-    async def record(self, id: str) -> Any:
+    async def page(self, limit: int, after: str | None) -> list[dict[str, Any]]:
         await self._db.call()
-        return self.held[id]["record"]
+        ids = list(self.held)
+        first = ids.index(after) + 1 if after else 0
+        return [self.held[id] | {"_id": id} for id in ids[first : first + limit]]
+
+    async def record(self, id: str) -> Record:
+        await self._db.call()
+        return self._known(id)["record"]  # type: ignore[no-any-return]
 
     async def forget(self, id: str) -> None:
         await self._db.call()
@@ -217,8 +225,14 @@ class MemoryDeadLetters:
 
     async def skip(self, id: str, reason: str) -> dict[str, Any]:
         await self._db.call()
-        self.held[id]["skipped"] = reason
+        letter = self._known(id)
+        letter["skipped"] = reason
         await self._db.answered()
+        return letter
+
+    def _known(self, id: str) -> dict[str, Any]:
+        if id not in self.held:
+            raise UnknownDeadLetter(id)
         return self.held[id]
 
     async def skipped(self, group: str, streams: Collection[str]) -> set[Position]:
@@ -254,4 +268,8 @@ def _kept(records: Sequence[tuple[Outgoing, Ack]], incarnation: str, now: dateti
 
 
 def _offsets(records: Sequence[Outgoing], acks: Sequence[Ack]) -> list[list[Any]]:
-    return [[record.topic, ack.partition, ack.offset] for record, ack in zip(records, acks, strict=True)]
+    highest: dict[tuple[str, int], int] = {}
+    for record, ack in zip(records, acks, strict=True):
+        place = (record.topic, ack.partition)
+        highest[place] = max(highest.get(place, -1), ack.offset)
+    return [[topic, partition, offset] for (topic, partition), offset in highest.items()]

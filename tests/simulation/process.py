@@ -15,7 +15,7 @@ from services.chassis.loops import BatchLoop, work_under
 from services.chassis.operations import Operations, StillDead
 from services.chassis.pipeline.consumer import Consumer
 from services.chassis.pipeline.engine import Engine
-from services.chassis.pipeline.errors import PipelineError, StoreUnavailable
+from services.chassis.pipeline.errors import PipelineError, StoreUnavailable, UnknownDeadLetter
 from services.chassis.pipeline.feed import FeedPublisher
 from services.chassis.pipeline.incarnation import Incarnation
 from services.chassis.pipeline.leases import Lease
@@ -31,7 +31,7 @@ from tests.simulation.scheduler import Scheduler, sleep
 RELAY_AFTER = timedelta(seconds=0.8)
 OFFER_AFTER = timedelta(seconds=3)
 LEASE = timedelta(seconds=1.5)
-KEEP_FOR = timedelta(seconds=2)
+KEEP_FOR = timedelta(seconds=0.5)
 
 
 @dataclass
@@ -67,6 +67,7 @@ class Switches:
     housekeeping: bool = True
     offers: bool = True
     idle_s: float = 0.15
+    watch_s: float = 0.4
     batch: Callable[[], int] = field(default=lambda: 3)
 
 
@@ -152,9 +153,9 @@ class Process:
 
     def start(self) -> None:
         """Let its loops run."""
-        self._loop("watch", 0.4, self._watch.check)
+        self._loop("watch", self._switches.watch_s, self._watch.check)
         self._loop("relay", 0.4, self._relay)
-        self._loop("housekeeping", 1.5, self._keep_house)
+        self._loop("housekeeping", 0.7, self._keep_house)
         if self.deployment.topics:
             self._run("consume", self.subscriber.run())
             self._loop("operations", 1.0, self._operate)
@@ -232,7 +233,7 @@ class Process:
     async def _replay(self, id: str) -> None:
         try:
             await self._operations.replay(id)
-        except (StillDead, KeyError):
+        except (StillDead, UnknownDeadLetter):
             return
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 
+from tests.simulation.faults import Faults
 from tests.simulation.judge import problems, unsettled
 from tests.simulation.world import World
 
 SETTLE_S = 120
 
 
-def run(seed: int) -> list[str]:
-    """Everything that is wrong with the run of this seed; empty when all is well. The same seed is the same run."""
+def run(seed: int, faults: Faults | None = None) -> list[str]:
+    """Everything that is wrong with the run of this seed; empty when all is well. The same seed is the same run.
+
+    `faults`: what goes wrong, where the seed is not to choose it.
+    """
     logging.disable(logging.CRITICAL)
-    world = World(seed)
+    world = World(seed, faults)
     try:
         return _run(world)
     finally:

@@ -22,18 +22,22 @@ GARBAGE = Outgoing("", b"garbage", {}, b"\x00")
 class World:
     """Everything there is in a run."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, faults: Faults | None = None) -> None:
         self.rng = random.Random(seed)
-        self.faults = choose(self.rng)
+        self.faults = faults or choose(self.rng)
         self.scheduler = Scheduler(self.rng)
         self.broker = MemoryBroker(self.rng)
         self.broker.corrupt = toy.corrupt
         self.mended = False
         self.restarting = 0
         self._holders = 0
+        self._losses = 0
         most = self.rng.choice((3, 6, 20))
         self.switches = Switches(
-            offers=not self.faults.calm, idle_s=self.faults.idle_s, batch=lambda: self.rng.randint(1, most)
+            offers=not self.faults.calm,
+            idle_s=self.faults.idle_s,
+            watch_s=self.faults.watch_s,
+            batch=lambda: self.rng.randint(1, most),
         )
         handlers = toy.Handlers(lambda: self.mended)
         self.services = {
@@ -64,6 +68,7 @@ class World:
 
     def _requests(self) -> Iterator[Request]:
         rng = self.rng
+        organisations = toy.ORGANISATIONS[: rng.randint(1, 2)]
         for i in range(rng.choice((3, 6, 12))):
             label, start, count = self._label(i), rng.random() * 3, rng.choice((0, 1, 1, 1, 2, 3))
             where = rng.random()
@@ -74,7 +79,7 @@ class World:
                 file = rng.choice(toy.FILES)
                 yield Request("matching", file, label, toy.file_command(file, label, count), start)
             else:
-                organisation = rng.choice(toy.ORGANISATIONS)
+                organisation = rng.choice(organisations)
                 label = f"c{i}"
                 yield Request("matching", organisation, label, toy.directory_command(organisation, label), start)
         if self.faults.erase:
@@ -129,7 +134,8 @@ class World:
         faults, chance = self.faults, self.rng.random
         if faults.kill and chance() < faults.kill and self.processes:
             self.kill(self.rng.choice(self.processes))
-        if faults.lose_log and chance() < faults.lose_log:
+        if faults.lose_log and chance() < faults.lose_log and self._losses < faults.losses:
+            self._losses += 1
             self.broker.lose_log()
         if faults.rebalance and chance() < faults.rebalance:
             self.broker.rebalance(self.rng.choice(("matching", "notifications")))

@@ -23,6 +23,8 @@ from services.chassis.pipeline.model import (
 )
 from services.chassis.pipeline.ports import Store
 
+WAITS = "waits"  # no reason of a dead letter, but what `handle` says of a record whose turn has not come
+
 
 class Span(Protocol):
     """The trace of one record; what follows from the record carries on from `traceparent`."""
@@ -58,7 +60,8 @@ class Consumer:
         engine.read = self._read_parked
 
     async def handle(self, records: Sequence[Record]) -> list[DeadLetter]:
-        """Apply a batch; when it returns all of it is safe and may be committed. The records that nobody could apply.
+        """Apply a batch; when it returns all of it is safe and may be committed. The records that were not applied:
+        those that nobody could apply, and those whose turn has not come.
 
         Raises: StoreUnavailable; then nothing may be committed, and the same batch is to be handled again.
         """
@@ -86,8 +89,8 @@ class Consumer:
         finally:
             for step, span in spans:
                 span.end(type(step.error).__name__ if step.error else None)
-        failed = [step for step, _ in spans if step.error and step.record]
-        return bad + [DeadLetter(s.record, s.position, "decision-failed", str(s.error)) for s in failed if s.record]
+        left = [step for step, _ in spans if not step.applied]
+        return bad + [DeadLetter(s.record, s.position, *_why(s)) for s in left if s.record]
 
     async def _take(self, groups: dict[str, list[Step]], bad: Sequence[DeadLetter]) -> None:
         if bad:
@@ -127,6 +130,12 @@ def _step(decoded: Decoded, handler: Handler, record: Record, traceparent: str |
         reference=decoded.data.REFERENCE,
         record=record,
     )
+
+
+def _why(step: Step) -> tuple[str, str]:
+    if step.error:
+        return "decision-failed", type(step.error).__name__
+    return WAITS, "an earlier record of its stream has not been applied"
 
 
 def _deciding(handler: Handler, decoded: Decoded) -> Decide:

@@ -47,6 +47,7 @@ class Step:
     # What came of it:
     result: Any = None
     error: Exception | None = None
+    applied: bool = False  # an event: it lies behind the watermark now
 
 
 @dataclass(slots=True)
@@ -96,6 +97,8 @@ class Draft:
                 self.outcome.park.append(step)
             if stream in self._gap and not alone:
                 self._let_through(stream, parked.get(stream, {}), skipped)
+        for step in steps:
+            step.applied = step.position is not None and self._seen(step.position)
         return self._finish()
 
     def _command(self, step: Step) -> None:
@@ -119,13 +122,17 @@ class Draft:
         """Apply or drop it; False where its turn has not come, or it could not be applied: its stream stands still."""
         mark = self._pass_over(position.stream, skipped)
         at = (position.epoch, position.seq)
-        seen = at <= mark or "erased" in self._doc
+        seen = self._seen(position)
         follows = at == (mark[0], mark[1] + 1) or (position.epoch > mark[0] and position.seq == 1)
         if not (seen or follows or step.reference):
             return False
         if step.was_parked:
             self.outcome.unpark.append(position)
         return seen or self._apply(step, position)
+
+    def _seen(self, position: Position) -> bool:
+        mark = self._doc["in"].get(position.stream, (0, 0))
+        return "erased" in self._doc or position[1:] <= tuple(mark)
 
     def _apply(self, step: Step, position: Position) -> bool:
         decision = self._decide(step)

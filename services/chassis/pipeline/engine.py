@@ -170,7 +170,7 @@ class Engine:
     async def _one_by_one(self, aggregate: str, steps: Sequence[Step], refusal: Exception) -> Document | None:
         """The database refuses what these steps led to: find the step that does it, and let the others through."""
         if len(steps) == 1:
-            steps[0].error = WriteRefused(type(refusal).__name__)
+            steps[0].error, steps[0].applied = WriteRefused(type(refusal).__name__), False
             await self._bury(steps)
             if steps[0].was_parked and steps[0].position:
                 await self._store.unpark(self._group, [steps[0].position])
