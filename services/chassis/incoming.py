@@ -113,7 +113,7 @@ async def idempotency(
     route = getattr(request.scope.get("route"), "path", "")
     parts = (request.method, route, request.scope["path"], request.url.query)
     content = "\n".join(parts).encode() + b"\n" + await request.body()
-    digest = hmac.digest(request.app.state.digest_key, content, "sha256").hex()
+    digest = hmac.digest(request.app.state.digest_key(), content, "sha256").hex()
     return IdempotencyKey(principal.organisation if principal else "", key, digest)
 
 

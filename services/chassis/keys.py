@@ -23,8 +23,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from services.chassis.settings import KeysSettings
-
 KEY_BYTES = 32
 _NONCE_BYTES = 12
 
@@ -38,7 +36,16 @@ class SealBroken(Exception):
 
 
 class KeyProvider(Protocol):
-    """Who holds the wrapping keys and the master keys: a key file, or a KMS."""
+    """Who holds the wrapping keys and the master keys: a key file, or a KMS.
+
+    Of a KMS every method raises StoreUnavailable where it, or the database, does not answer.
+    """
+
+    async def prepare(self) -> None:
+        """Open the master keys; done once at the start, and again until it succeeds."""
+
+    async def close(self) -> None:
+        """Close what is open to the outside."""
 
     async def wrap(self, label: str, keys: Sequence[bytes]) -> list[bytes]:
         """Wrap data keys under the wrapping key of `label`, which is made at first use."""
@@ -50,7 +57,10 @@ class KeyProvider(Protocol):
         """Destroy the wrapping key of `label`; again is harmless."""
 
     def derive(self, purpose: str, version: int | None = None) -> bytes:
-        """A 32-byte key for one purpose (HKDF-SHA256 of a master key; the newest if no version is given)."""
+        """A 32-byte key for one purpose (HKDF-SHA256 of a master key; the newest if no version is given).
+
+        Before `prepare` a KMS has none open: see DerivedKey.
+        """
 
     def versions(self) -> list[int]:
         """Versions of the master key, newest first."""
@@ -59,6 +69,11 @@ class KeyProvider(Protocol):
 def new_key() -> bytes:
     """A random 32-byte key."""
     return secrets.token_bytes(KEY_BYTES)
+
+
+def derived(master: bytes, purpose: str) -> bytes:
+    """The 32-byte key for one purpose: HKDF-SHA256 of a master key."""
+    return HKDF(SHA256(), KEY_BYTES, salt=None, info=purpose.encode()).derive(master)
 
 
 class Sealer:
@@ -80,6 +95,45 @@ class Sealer:
             return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], associated)
         except (InvalidTag, ValueError) as error:
             raise SealBroken from error
+
+
+class DerivedKey:
+    """The key for one purpose, derived when it is first asked for: an application is built before its keys are open.
+
+    Asking raises StoreUnavailable as long as they are not.
+    """
+
+    def __init__(self, provider: KeyProvider, purpose: str, *, oldest: bool = False) -> None:
+        """Of the newest master key; with `oldest` of the first one, for what must come out the same for ever."""
+        self._provider, self._purpose, self._oldest = provider, purpose, oldest
+        self._key: bytes | None = None
+
+    def __call__(self) -> bytes:
+        if self._key is None:
+            versions = self._provider.versions()
+            self._key = self._provider.derive(self._purpose, versions[-1 if self._oldest else 0])
+        return self._key
+
+
+class DerivedSealer(Sealer):
+    """A sealer under such a key. Both methods raise StoreUnavailable as long as the keys are not open."""
+
+    __slots__ = ("_key", "_sealer")
+
+    def __init__(self, key: DerivedKey) -> None:
+        self._key = key
+        self._sealer: Sealer | None = None
+
+    def seal(self, plaintext: bytes, associated: bytes) -> bytes:
+        return self._opened().seal(plaintext, associated)
+
+    def open(self, sealed: bytes, associated: bytes) -> bytes:
+        return self._opened().open(sealed, associated)
+
+    def _opened(self) -> Sealer:
+        if self._sealer is None:
+            self._sealer = Sealer(self._key())
+        return self._sealer
 
 
 def seal(key: bytes, plaintext: bytes, associated: bytes) -> bytes:
@@ -133,6 +187,12 @@ class FileKeyProvider:
                 self._replace({"masters": {"1": _text(new_key())}, "wrapping": {}})
         self._refresh()
 
+    async def prepare(self) -> None:
+        self._refresh()
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
     async def wrap(self, label: str, keys: Sequence[bytes]) -> list[bytes]:
         self._refresh()
         if label not in self._wrapping:
@@ -158,7 +218,7 @@ class FileKeyProvider:
     def derive(self, purpose: str, version: int | None = None) -> bytes:
         self._refresh()
         master = self._masters[max(self._masters) if version is None else version]
-        return HKDF(SHA256(), KEY_BYTES, salt=None, info=purpose.encode()).derive(master)
+        return derived(master, purpose)
 
     def versions(self) -> list[int]:
         self._refresh()
@@ -206,11 +266,6 @@ class FileKeyProvider:
         with open(self._path.with_suffix(".lock"), "w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-def open_provider(settings: KeysSettings) -> KeyProvider:
-    """The provider that the settings name."""
-    return FileKeyProvider(settings.file)
 
 
 def fingerprint(secret: str) -> str:

@@ -54,6 +54,9 @@ class Runtime(Protocol):
     def answers(self) -> Answers:
         """What they were answered."""
 
+    def digest_key(self) -> bytes:
+        """The key of digests of requests. Raises StoreUnavailable as long as the keys are not open."""
+
     async def start(self) -> None:
         """Begin to consume and publish."""
 

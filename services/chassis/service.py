@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -17,13 +18,14 @@ from services.chassis import metrics
 from services.chassis.broker_watch import BrokerWatch
 from services.chassis.housekeeping import Housekeeper
 from services.chassis.kafka import KafkaAdmin, KafkaProducer, KafkaSubscriber
-from services.chassis.keys import KeyProvider, open_provider
+from services.chassis.keys import DerivedKey, KeyProvider
 from services.chassis.logs import get_logger
 from services.chassis.loops import work_under
 from services.chassis.mongo.answers import Answers
 from services.chassis.mongo.coordination import MongoIncarnation, MongoLeases
 from services.chassis.mongo.database import Database, connect
 from services.chassis.mongo.dead_letters import DeadLetters
+from services.chassis.mongo.keys import open_provider
 from services.chassis.mongo.processing_log import COLLECTION, LogStore, ProcessingLog
 from services.chassis.mongo.store import MongoStore
 from services.chassis.operations import Operations
@@ -79,7 +81,7 @@ class Service:
         self.holder = f"{socket.gethostname()}-{os.getpid()}"
         self.client = connect(settings.mongo)
         self.database: Database = self.client[settings.mongo.database]
-        self.keys: KeyProvider = open_provider(settings.keys)
+        self.keys: KeyProvider = open_provider(settings.keys, self.database)
         self.source = f"urn:nld:oin:{settings.service.oin}:systeem:hulpketen-{name}"
         self.producer = KafkaProducer(settings.kafka)
         self.admin = KafkaAdmin(settings.kafka)
@@ -149,6 +151,11 @@ class Service:
             keep_for=timedelta(hours=settings.pipeline.kept_hours),
         )
 
+    @cached_property
+    def digest_key(self) -> DerivedKey:
+        """The key of digests of requests."""
+        return DerivedKey(self.keys, "request-digests")
+
     # What a service adds in its composition root
 
     def lease(self, name: str, ttl: timedelta | None = None) -> Lease:
@@ -193,6 +200,7 @@ class Service:
             for lease in filter(None, (self.relay_lease, self.writer_lease)):
                 await lease.release()
         await self.watch.stop()
+        await self.keys.close()
         self.client.close()
 
     def checks(self) -> dict[str, bool]:
@@ -205,7 +213,7 @@ class Service:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self) -> None:
-        parts = (self.store, self._log_store, self.letters, self.answers)
+        parts = (self.keys, self.store, self._log_store, self.letters, self.answers)
         for hook in (*(part.prepare for part in parts), *self._prepare):
             await self._until_done(hook)
         self._database_answers = True
@@ -220,7 +228,7 @@ class Service:
             try:
                 return await hook()
             except StoreUnavailable as error:
-                log.warning("database_away", error=error)
+                log.warning("start_waits", error=error)
                 await asyncio.sleep(1)
 
     async def _forever(self, name: str, seconds: float, work: Hook) -> None:

@@ -7,16 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NoReturn, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-
-class Section(BaseSettings):
-    """Base of all settings classes; a subclass sets `env_prefix`. Values come from the environment alone."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+from services.chassis.keys_settings import KeysSettings as KeysSettings  # noqa: PLC0414 - others import it from here
+from services.chassis.section import Section as Section  # noqa: PLC0414
 
 
 class HttpSettings(Section):
@@ -159,15 +164,6 @@ class TelemetrySettings(Section):
         if value is None and info.data.get("exporter") == "file":
             raise ValueError("must be set when TELEMETRY_EXPORTER is file")
         return value
-
-
-class KeysSettings(Section):
-    """The keys that protect the keys. A KMS is another provider of the protocol in `keys.py`."""
-
-    model_config = SettingsConfigDict(env_prefix="KEYS_")
-
-    provider: Literal["file"] = Field("file", description="Who holds the master and wrapping keys.")
-    file: Path = Field(description="File of the provider `file`; made with mode 600 at first use. Back it up apart.")
 
 
 class LogSettings(Section):

@@ -24,7 +24,6 @@ from services.chassis.auth import TokenVerifier
 from services.chassis.edge import API_VERSION, Edge
 from services.chassis.incoming import check_body
 from services.chassis.issuer import Issuer
-from services.chassis.keys import open_provider
 from services.chassis.operations_api import Runtime, health_routes, operations_routes
 from services.chassis.pipeline.errors import (
     Erased,
@@ -102,7 +101,7 @@ def create_app(
     )
     app.state.settings, app.state.runtime = settings, runtime
     app.state.verifier = TokenVerifier(Issuer(settings.auth, transport))
-    app.state.digest_key = open_provider(settings.keys).derive("request-digests")
+    app.state.digest_key = runtime.digest_key
     app.state.stopping = asyncio.Event()
     for router in (*routers, health_routes(runtime), operations_routes(runtime)):
         app.include_router(router)

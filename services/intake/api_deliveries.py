@@ -47,7 +47,7 @@ def routes(desk: Desk, store: IntakeStore, settings: IntakeSettings, clock: Call
         batches = None
         if key:
             name = f"{principal.organisation}/{content_type}/{key}"
-            batches = Batches(store, name, request.app.state.digest_key, clock)
+            batches = Batches(store, name, request.app.state.digest_key(), clock)
         delivery = Delivery(desk, principal.organisation, sender, batches, clock)
         lines = _read(content_type, request.stream(), settings.delivery_line_bytes, oddities)
         await delivery.take(lines, settings.delivery_batch, settings.delivery_max_lines)

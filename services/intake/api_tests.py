@@ -37,7 +37,7 @@ def routes(engine: Engine, store: IntakeStore, questionnaires: Mapping[str, Ques
         """Take the test: the exit, the reasons, and help that fits. Nobody is asked who they are."""
         questionnaire = _checked(questionnaires, given)
         outcome = score(questionnaire, given.answers)
-        test = _test_id(request.app.state.digest_key, key.key) if key else str(uuid.uuid4())
+        test = _test_id(request.app.state.digest_key(), key.key) if key else str(uuid.uuid4())
         decide = complete(test, given.municipality, questionnaire.version, outcome)
         state = await engine.execute(Command(f"test-{test}", decide, key=key))
         services = await store.services(state["municipality"], state["exit"])

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from services.chassis.auth import Principal
-from services.chassis.keys import KeyProvider
+from services.chassis.keys import DerivedKey, KeyProvider
 from services.chassis.pipeline.engine import Engine
 from services.chassis.pipeline.model import Command
 from services.intake.domain.basis import REFUSALS, Grant, Sender, refusals
@@ -65,11 +65,11 @@ class Desk:
         self._grants = grants
         self._clock = clock
         # The oldest master key: a reference must lead to the same signal for as long as signals live.
-        self._name_key = keys.derive("signal-names", keys.versions()[-1])
+        self._name_key = DerivedKey(keys, "signal-names", oldest=True)
 
     def name(self, organisation: str, reference: str) -> str:
         """The id of the signal with this reference of this sender."""
-        return signal_id(self._name_key, organisation, reference)
+        return signal_id(self._name_key(), organisation, reference)
 
     async def sender(self, principal: Principal) -> Sender | None:
         """The token's organisation as the directory has it, within the municipalities that the token allows."""

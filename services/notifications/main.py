@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import httpx
 
-from services.chassis.keys import Sealer
+from services.chassis.keys import DerivedKey, DerivedSealer
 from services.chassis.login import Client
 from services.chassis.mongo.feeds import MongoFeeds
 from services.chassis.pipeline.feed import FeedPublisher
@@ -120,7 +120,8 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
 
 def _sessions(own: NotificationsSettings, parts: Parts, app: App) -> Sessions:
     client = Client(own.client_id, own.client_secret.get_secret_value(), own.public_url)
-    return Sessions(client, parts.store, app.state.verifier, Sealer(parts.service.keys.derive("sessions")))
+    sealer = DerivedSealer(DerivedKey(parts.service.keys, "sessions"))
+    return Sessions(client, parts.store, app.state.verifier, sealer)
 
 
 def main() -> None:

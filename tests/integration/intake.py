@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from hulpketen_contracts import Envelope, Event, encode
 
 from services.chassis.service import Service, now
+from services.chassis.settings import KeysSettings
 from services.intake.main import build
 from services.intake.settings import Settings
 from tests.conftest import Infrastructure
@@ -30,7 +31,8 @@ BSNS = ("999991000", "999991139", "999991279", "999991425")
 
 
 def settings(infrastructure: Infrastructure, folder: Path, **own: Any) -> Settings:
-    """Settings of a service with a database of its own."""
+    """Settings of a service with a database of its own; `keys` where they are not in a file."""
+    keys: KeysSettings | None = own.pop("keys", None)
     return Settings.model_validate(
         {
             "service": {},
@@ -45,7 +47,7 @@ def settings(infrastructure: Infrastructure, folder: Path, **own: Any) -> Settin
             "mongo": {"uri": infrastructure.mongo, "database": f"intake_{uuid.uuid4().hex[:12]}"},
             "auth": {"issuer": ISSUER, "audience": "intake"},
             "telemetry": {},
-            "keys": {"file": folder / "keys.json"},
+            "keys": keys or {"file": folder / "keys.json"},
             "log": {},
             "pipeline": {},
             "intake": {"delivery_batch": 20, **own},

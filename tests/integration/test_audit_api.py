@@ -41,6 +41,9 @@ class NoRuntime:
     operations: Any = None
     answers: Any = None
 
+    def digest_key(self) -> bytes:
+        return bytes(32)
+
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...

@@ -19,11 +19,9 @@ from services.chassis.keys import (
     Sealer,
     fingerprint,
     new_key,
-    open_provider,
     open_sealed,
     seal,
 )
-from services.chassis.settings import KeysSettings
 
 
 @pytest.fixture
@@ -47,7 +45,7 @@ def test_what_is_sealed_opens_with_the_same_key_and_associated_data_only(plain: 
 
 
 async def test_keys_are_wrapped_per_label_and_survive_a_restart(file: Path) -> None:
-    provider = open_provider(KeysSettings(file=file))
+    provider = FileKeyProvider(file)
     keys = [new_key() for _ in range(3)]
     wrapped = await provider.wrap("0106/2026-47", keys)
     await provider.wrap("0106/2026-48", keys)

@@ -68,7 +68,7 @@ def test_every_field_of_every_section_is_described() -> None:
         ("KAFKA_SASL_PASSWORD", "hunter2", "together with KAFKA_SASL_USERNAME"),
         ("MONGO_URI", "postgres://user:hunter2@host", "must begin with mongodb://"),
         ("AUTH_ISSUER", "issuer", "should match pattern"),
-        ("KEYS_PROVIDER", "vault", "Input should be 'file'"),
+        ("KEYS_PROVIDER", "hsm", "'file', 'vault' or 'azure'"),
         ("TELEMETRY_EXPORTER", "jaeger", "'none' or 'file'"),
         ("LOG_LEVEL", "loud", "'debug', 'info'"),
     ],
