@@ -13,9 +13,10 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -25,6 +26,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
+# The versions of the master key are asked for with each hash, thousands of times a second.
+LOOK_EVERY_S = 1.0
 
 
 class KeyDestroyed(Exception):
@@ -173,13 +176,18 @@ class KeyedHasher:
 class FileKeyProvider:
     """Keys in one JSON file, for a stack on one machine. Processes share it: it is read again when it has changed.
 
+    A new master key counts within LOOK_EVERY_S seconds, a wrapping key that was made or destroyed at once.
     {"masters": {"1": base64}, "wrapping": {label: base64}}; mode 600, replaced as a whole, changed under a lock.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = monotonic) -> None:
+        """`clock` gives seconds."""
         self._path = path
+        self._clock = clock
+        self._looked = 0.0
         self._stamp: tuple[int, int, int] | None = None
         self._masters: dict[int, bytes] = {}
+        self._versions: list[int] = []
         self._wrapping: dict[str, Sealer] = {}
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._locked():
@@ -216,13 +224,13 @@ class FileKeyProvider:
         self._refresh()
 
     def derive(self, purpose: str, version: int | None = None) -> bytes:
-        self._refresh()
-        master = self._masters[max(self._masters) if version is None else version]
-        return derived(master, purpose)
+        newest = self.versions()[0]
+        return derived(self._masters[newest if version is None else version], purpose)
 
     def versions(self) -> list[int]:
-        self._refresh()
-        return sorted(self._masters, reverse=True)
+        if self._clock() - self._looked >= LOOK_EVERY_S:
+            self._refresh()
+        return self._versions
 
     def _add(self, label: str) -> None:
         with self._locked():
@@ -233,11 +241,13 @@ class FileKeyProvider:
         self._refresh()
 
     def _refresh(self) -> None:
+        self._looked = self._clock()
         stat = self._path.stat()
         stamp = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
         if stamp != self._stamp:
             content = self._read()
             self._masters = {int(version): _bytes(key) for version, key in content["masters"].items()}
+            self._versions = sorted(self._masters, reverse=True)
             self._wrapping = {label: Sealer(_bytes(key)) for label, key in content["wrapping"].items()}
             self._stamp = stamp
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import stat
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.chassis.keys import (
+    LOOK_EVERY_S,
     FileKeyProvider,
     KeyDestroyed,
     KeyedHasher,
@@ -22,6 +24,7 @@ from services.chassis.keys import (
     open_sealed,
     seal,
 )
+from tests.unit.chassis.conftest import Clock
 
 
 @pytest.fixture
@@ -97,7 +100,8 @@ def test_derived_keys_differ_by_purpose_and_version(file: Path) -> None:
 
 
 def test_hashes_differ_by_municipality_kind_and_key_version(file: Path) -> None:
-    provider = FileKeyProvider(file)
+    clock = Clock(0)
+    provider = FileKeyProvider(file, clock)
     hasher = KeyedHasher(provider)
     first = hasher.hash("0106", "bsn", "123456782")
     assert first.startswith("1:")
@@ -107,10 +111,44 @@ def test_hashes_differ_by_municipality_kind_and_key_version(file: Path) -> None:
     content = json.loads(file.read_text())
     content["masters"]["2"] = content["masters"]["1"].swapcase()
     file.write_text(json.dumps(content))
+    clock.now += LOOK_EVERY_S
     assert hasher.hash("0106", "bsn", "123456782").startswith("2:")
     newest, older = hasher.candidates("0106", "bsn", "123456782")
     assert older == first
     assert newest != first
+
+
+def test_the_file_is_not_looked_at_for_each_hash(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, looks = Clock(0), 0
+    hasher = KeyedHasher(FileKeyProvider(file, clock))
+    stat_of = Path.stat
+
+    def counted(path: Path, **how: bool) -> os.stat_result:
+        nonlocal looks
+        looks += path == file
+        return stat_of(path, **how)
+
+    monkeypatch.setattr(Path, "stat", counted)
+    for n in range(1_000):
+        hasher.hash("0106", "bsn", str(n))
+    assert looks == 0
+    clock.now += LOOK_EVERY_S
+    for n in range(1_000):
+        hasher.hash("0106", "bsn", str(n))
+    assert looks == 1
+
+
+async def test_what_was_destroyed_counts_at_once_however_lately_the_file_was_looked_at(file: Path) -> None:
+    one, other = FileKeyProvider(file, Clock(0)), FileKeyProvider(file, Clock(0))
+    wrapped = await one.wrap("0106/2026-47", [new_key()])
+    for provider in (one, other):
+        provider.versions()
+    await one.destroy("0106/2026-47")
+    for provider in (one, other):
+        with pytest.raises(KeyDestroyed):
+            await provider.unwrap("0106/2026-47", wrapped)
+    fresh = await other.wrap("0106/2026-47", [new_key()])
+    assert await one.unwrap("0106/2026-47", fresh)
 
 
 def test_a_fingerprint_finds_a_secret_without_holding_it() -> None:
