@@ -67,7 +67,7 @@ def routes(store: IntakeStore, choices: Choices) -> APIRouter:
         if state["municipality"] not in principal.municipalities:
             raise Problem(404)
         try:
-            await choices.confirm(state, principal)
+            await choices.confirm(state, principal, key)
         except NotNow as error:
             raise _not_now(error) from error
         return {"test": test, "status": "confirmed"}

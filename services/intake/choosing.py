@@ -9,7 +9,7 @@ from typing import Any
 
 from services.chassis.auth import Principal
 from services.chassis.pipeline.engine import Engine
-from services.chassis.pipeline.model import Command, IdempotencyKey
+from services.chassis.pipeline.model import Command, Decide, IdempotencyKey
 from services.intake.domain import choice as rules
 from services.intake.domain.choice import ChoiceIn, CodeRules, NotNow
 from services.intake.domain.client import Identifier, identifiers
@@ -47,6 +47,7 @@ class Choices:
         Whether a code was sent is not told: that would tell a stranger who has a safe-contact rule.
         """
         municipality, name = test["municipality"], f"choice-{test['test']}"
+        await self._check(name, key)
         digest = self._vault.digest(municipality, "choice", given.model_dump_json())
         before = await self._store.state(name)
         if before is None or before["digest"] != digest:
@@ -60,6 +61,11 @@ class Choices:
         state = await self._store.state(name)
         if state and state["digest"] == digest and rules.wants_code(state, self._clock(), self._code_rules):
             await self._send_code(name, state, given)
+
+    async def _check(self, name: str, key: IdempotencyKey | None) -> None:
+        """Before anything is done in the vault. Raises KeyReused."""
+        if key:
+            await self._engine.execute(Command(name, rules.leave, key=key))
 
     async def _drop_superseded(self, name: str, pseudonyms: set[str]) -> None:
         after = await self._store.state(name)
@@ -80,9 +86,10 @@ class Choices:
             await self._confirm(name, state, rules.confirm(person, "resident", None))
         return True
 
-    async def confirm(self, test: Document, principal: Principal) -> None:
-        """A professional knows that this is who it says. Raises NotNow where there is no choice."""
+    async def confirm(self, test: Document, principal: Principal, key: IdempotencyKey | None) -> None:
+        """A professional knows that this is who it says. Raises NotNow where there is no choice, KeyReused."""
         name = f"choice-{test['test']}"
+        await self._check(name, key)
         state = await self._waiting(name)
         if state is None:
             return
@@ -90,7 +97,7 @@ class Choices:
         entry = Entry(identifiers(opened.values["identity"]), opened.values)
         (placed,) = await self._vault.place(state["municipality"], [entry])
         decide = rules.confirm(placed.person.pseudonym, "professional", principal.organisation)
-        await self._confirm(name, state, decide)
+        await self._confirm(name, state, decide, key)
 
     async def _waiting(self, name: str) -> Document | None:
         """The choice where it still waits; None where it is confirmed."""
@@ -105,9 +112,9 @@ class Choices:
             raise NotNow("no-choice")
         return opened
 
-    async def _confirm(self, name: str, state: Document, decide: Any) -> None:
+    async def _confirm(self, name: str, state: Document, decide: Decide, key: IdempotencyKey | None = None) -> None:
         """The decision first; what was kept apart goes once it has joined a person."""
-        await self._engine.execute(Command(name, decide, cause=f"{name}/confirmed"))
+        await self._engine.execute(Command(name, decide, cause=f"{name}/confirmed", key=key))
         after = await self._store.state(name)
         if after and after["status"] == rules.CONFIRMED and after["person"] != state["person"]:
             await self._vault.drop(state["person"])

@@ -233,6 +233,28 @@ async def test_a_professional_confirms(intake: Intake, stack_infra: Infrastructu
     assert event["confirmedByOrganisation"] == "gemeente-assen"
 
 
+async def test_a_key_stands_for_one_request_of_a_choice(intake: Intake) -> None:
+    key, here = {"Idempotency-Key": str(uuid.uuid4())}, intake.token("professional", "gemeente-assen")
+    path = await choose(intake, contact(12))
+    first = await intake.client.post(f"{path}/confirm", headers=here | key)
+    again = await intake.client.post(f"{path}/confirm", headers=here | key)
+    assert (first.status_code, again.json()) == (200, first.json())
+    other = await intake.client.post(f"{path}/confirm", json={"by": "phone"}, headers=here | key)
+    assert (other.status_code, other.json()["type"]) == (409, "urn:problem-type:hulpketen:key-reused")
+
+
+async def test_a_key_of_one_choice_is_not_good_for_another_that_was_made_since(intake: Intake) -> None:
+    path = await choose(intake, contact(13))
+    keys = [{"Idempotency-Key": str(uuid.uuid4())} for _ in range(2)]
+    bodies = [
+        {"service": "maatje", "contact": contact(13, phone), "consent": True} for phone in ("0611345678", "0612345678")
+    ]
+    for body, key in zip(bodies, keys, strict=True):
+        assert (await intake.client.post(path, json=body, headers=key)).status_code == 202
+    assert (await intake.client.post(path, json=bodies[1], headers=keys[0])).status_code == 409
+    assert (await intake.client.post(path, json=bodies[1], headers=keys[1])).status_code == 202
+
+
 async def test_no_message_goes_to_who_must_not_be_reached(intake: Intake) -> None:
     await known(intake, 7, safeContact={"doNot": ["message"]})
     before = len(intake.mailbox.messages)

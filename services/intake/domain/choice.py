@@ -162,6 +162,11 @@ def choose(test: Mapping[str, Any], service: str, person: str, digest: str) -> D
     return decide
 
 
+def leave(_state: State | None, _context: Context) -> Decision | None:
+    """Nothing changes: asked under an idempotency key, it shows whether that stands for another request."""
+    return None
+
+
 def issue_code(hashed: str, rules: CodeRules) -> Decide:
     """A new code; the old one is void. Answers whether it may be sent."""
 
