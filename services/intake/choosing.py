@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from services.chassis.auth import Principal
@@ -31,14 +31,17 @@ class Choices:
         looks: Looks,
         gateway: Gateway | None,
         code_rules: CodeRules,
+        keep_for: timedelta,
         clock: Callable[[], datetime],
     ) -> None:
+        """`keep_for`: how long a choice waits to be confirmed."""
         self._engine = engine
         self._vault = vault
         self._store = store
         self._looks = looks
         self._gateway = gateway
         self._code_rules = code_rules
+        self._keep_for = keep_for
         self._clock = clock
 
     async def choose(self, test: Document, given: ChoiceIn, key: IdempotencyKey | None) -> None:
@@ -57,7 +60,7 @@ class Choices:
             try:
                 await self._engine.execute(Command(name, rules.choose(test, given.service, person, digest), key=key))
             finally:
-                await self._drop_superseded(name, {person, before["person"] if before else person})
+                await self._drop_superseded(name, {person, (before or {}).get("person") or person})
         state = await self._store.state(name)
         if state and state["digest"] == digest and rules.wants_code(state, self._clock(), self._code_rules):
             await self._send_code(name, state, given)
@@ -99,10 +102,18 @@ class Choices:
         decide = rules.confirm(placed.person.pseudonym, "professional", principal.organisation)
         await self._confirm(name, state, decide, key)
 
+    async def lapse(self) -> None:
+        """Remove the contact details of choices that nobody confirmed in time. The vault first: again is harmless."""
+        before = self._clock() - self._keep_for
+        while found := await self._store.waiting_choices(before):
+            for state in found:
+                await self._vault.drop(state["person"])
+                await self._engine.execute(Command(f"choice-{state['test']}", rules.lapse(before)))
+
     async def _waiting(self, name: str) -> Document | None:
         """The choice where it still waits; None where it is confirmed."""
         state = await self._store.state(name)
-        if state is None:
+        if state is None or state["status"] == rules.LAPSED:
             raise NotNow("no-choice")
         return state if state["status"] == rules.WAITING else None
 

@@ -31,6 +31,8 @@ from services.intake.store import IntakeStore
 from services.intake.taking import Desk
 from services.intake.vault import Vault
 
+LAPSE_EVERY_S = 3_600.0
+
 
 def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> App:
     """The service as an application; it connects when it starts. `transport`: the way to the issuer and gateway."""
@@ -64,8 +66,10 @@ def _routers(service: Service, store: IntakeStore, gateway: Gateway | None, own:
         looks=looks,
         gateway=gateway,
         code_rules=code_rules,
+        keep_for=timedelta(days=own.choice_days),
         clock=now,
     )
+    service.every("choices", LAPSE_EVERY_S, choices.lapse)
     persons = api_persons.Persons(store, vault, service.engine, looks)
     tests = questionnaire_files.load()
     return [

@@ -37,6 +37,9 @@ class IntakeSettings(Section):
     codes_each_day: int = Field(
         10, ge=1, le=1_000, description="How many codes go to one telephone or mailbox in a day, of all tests together."
     )
+    choice_days: int = Field(
+        30, ge=1, le=366, description="How long a choice waits to be confirmed; its contact details are removed then."
+    )
     key_period_days: int = Field(7, ge=1, le=366, description="Days for which new persons share a wrapping key.")
 
     @field_validator("legal_bases")

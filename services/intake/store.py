@@ -44,6 +44,8 @@ class IntakeStore:
                     IndexModel(
                         [("state.municipality", ASCENDING), ("_id", ASCENDING)], partialFilterExpression=conflict
                     ),
+                    # waiting_choices()
+                    IndexModel([("state.chosenAt", ASCENDING)], partialFilterExpression={"state.status": "waiting"}),
                 ]
             )
             lifetime = int(self._delivery_keys.total_seconds())
@@ -138,6 +140,13 @@ class IntakeStore:
         }
         async with available():
             found = await self._aggregates.find(query, {"state": 1}).sort("_id", 1).limit(_PAGE).to_list(None)
+        return [document["state"] for document in found]
+
+    async def waiting_choices(self, before: datetime) -> list[Document]:
+        """Choices that were made before this time and that nobody confirmed; at most 100."""
+        query = {"state.status": "waiting", "state.chosenAt": {"$lt": before}, "_id": re.compile("^choice-")}
+        async with available():
+            found = await self._aggregates.find(query, {"state": 1}).limit(_PAGE).to_list(None)
         return [document["state"] for document in found]
 
     async def municipalities(self) -> list[Document]:

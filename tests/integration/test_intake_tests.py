@@ -12,6 +12,9 @@ import pytest_asyncio
 from hulpketen_contracts import OrganisationChanged, ServiceChanged
 
 from services.chassis.service import now
+from services.intake.choosing import Choices
+from services.intake.domain.choice import CodeRules
+from services.intake.looking import Looks
 from services.intake.store import IntakeStore
 from services.intake.vault import Vault
 from tests.conftest import Infrastructure
@@ -253,6 +256,41 @@ async def test_a_key_of_one_choice_is_not_good_for_another_that_was_made_since(i
         assert (await intake.client.post(path, json=body, headers=key)).status_code == 202
     assert (await intake.client.post(path, json=bodies[1], headers=keys[0])).status_code == 409
     assert (await intake.client.post(path, json=bodies[1], headers=keys[1])).status_code == 202
+
+
+def choices_later(intake: Intake, days: int) -> Choices:
+    """The choices of this intake, so many days on."""
+    store = IntakeStore(intake.service.database, timedelta(hours=1))
+    return Choices(
+        engine=intake.service.engine,
+        vault=Vault(store, intake.service.keys, now, 7),
+        store=store,
+        looks=Looks(intake.service.processing_log, now),
+        gateway=None,
+        code_rules=CodeRules(timedelta(minutes=15), 3),
+        keep_for=timedelta(days=30),
+        clock=lambda: now() + timedelta(days=days),
+    )
+
+
+async def test_a_choice_that_nobody_confirms_is_forgotten(intake: Intake) -> None:
+    path, confirmed = await choose(intake, contact(14)), await choose(intake, contact(15, "0688888888"))
+    await verify(intake, confirmed, intake.mailbox.code())
+    pseudonym, person = await person_of(intake, path), await person_of(intake, confirmed)
+    vault = intake.service.database["persons_vault"]
+    await choices_later(intake, 29).lapse()
+    assert await vault.find_one({"_id": pseudonym})
+    await choices_later(intake, 31).lapse()
+    assert await vault.find_one({"_id": pseudonym}) is None
+    assert await vault.find_one({"_id": person})
+    state = await intake.state(f"choice-{path.split('/')[3]}")
+    assert (state["status"], state["person"], state["digest"]) == ("lapsed", "", "")
+    here = intake.token("professional", "gemeente-assen")
+    assert (await intake.client.post(f"{path}/confirm", headers=here)).status_code == 404
+    assert (await verify(intake, path, "123456")).status_code == 409
+    body = {"service": "maatje", "contact": contact(14, "0699999999"), "consent": True}
+    assert (await intake.client.post(path, json=body)).status_code == 202
+    assert (await verify(intake, path, intake.mailbox.code())).status_code == 200
 
 
 async def test_no_message_goes_to_who_must_not_be_reached(intake: Intake) -> None:

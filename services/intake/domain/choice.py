@@ -20,7 +20,7 @@ from services.intake.domain.checks import Addition, Body, Email, HouseNumber, Na
 from services.intake.domain.client import Client, SafeContact
 from services.intake.domain.questionnaire import Outcome
 
-WAITING, CONFIRMED = "waiting", "confirmed"
+WAITING, CONFIRMED, LAPSED = "waiting", "confirmed", "lapsed"
 MOST_CODES = 3
 # Digits of a Dutch telephone number behind its prefix.
 _SUBSCRIBER = 9
@@ -205,10 +205,10 @@ def try_code(hashed: str, rules: CodeRules) -> Decide:
     """The resident enters a code: answers "right" or "wrong", and counts. Raises NotNow where none can be entered."""
 
     def decide(state: State | None, context: Context) -> Decision | None:
-        if state is None or (state["status"] == WAITING and not has_code(state, context.now, rules)):
-            raise NotNow("no-code")
-        if state["status"] == CONFIRMED:
+        if state and state["status"] == CONFIRMED:
             raise NotNow("already-confirmed")
+        if state is None or not has_code(state, context.now, rules):
+            raise NotNow("no-code")
         code = state["code"]
         if code["hash"] == hashed:
             return Decision(state | {"proved": True}, answer="right")
@@ -221,7 +221,7 @@ def confirm(person: str, by: By, organisation: str | None) -> Decide:
     """The choice counts, for this person. Again is harmless. Raises NotNow where there is none."""
 
     def decide(state: State | None, _: Context) -> Decision | None:
-        if state is None:
+        if state is None or state["status"] == LAPSED:
             raise NotNow("no-choice")
         if state["status"] == CONFIRMED:
             return None
@@ -240,5 +240,17 @@ def confirm(person: str, by: By, organisation: str | None) -> Decide:
             confirmed_by_organisation=organisation,
         )
         return Decision(new, [Emit(event, subject=state["test"])])
+
+    return decide
+
+
+def lapse(before: datetime) -> Decide:
+    """Nobody confirmed the choice that was made before this time: what leads to the contact details goes."""
+
+    def decide(state: State | None, _: Context) -> Decision | None:
+        if state is None or state["status"] != WAITING or state["chosenAt"] >= before:
+            return None
+        kept = {name: state[name] for name in ("test", "municipality", "exit", "crisis", "service", "chosenAt")}
+        return Decision(kept | {"status": LAPSED, "person": "", "digest": "", "codes": 0})
 
     return decide
