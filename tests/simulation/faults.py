@@ -12,9 +12,10 @@ from typing import Any
 class Faults:
     """Chances: per step (kill, lose_log, rebalance, away, garbage, stall), per record sent, per call of the database.
 
-    `losses`: logs lost at most; `bad`: kinds of events that stop their stream; `reference`: the share of commands
-    about reference data; `idle_s`: how long an idle consumer sleeps, so how large batches grow; `watch_s`: how long
-    until a lost broker is seen.
+    `losses`: logs lost at most; `slow`: the chance that the broker takes long to tell its id or to make topics; `bad`:
+    kinds of events that stop their stream, `bad_share` of all; `reference`: the share of commands about reference
+    data; `idle_s`: how long an idle consumer sleeps, so how large batches grow; `watch_s`: how long until a lost
+    broker is seen.
     """
 
     kill: float = 0.0
@@ -28,10 +29,12 @@ class Faults:
     send_twice: float = 0.0
     ack_lost: float = 0.0
     ack_slow: float = 0.0
+    slow: float = 0.0
     unavailable: float = 0.0
     stall: float = 0.0
     skip_leases: bool = False
     bad: tuple[str, ...] = ()
+    bad_share: float = 0.2
     erase: bool = False
     reference: float = 0.15
     idle_s: float = 0.15
@@ -83,6 +86,7 @@ def _mixture(rng: random.Random) -> Faults:
         send_twice=some(0.3, 0.05, 0.2),
         ack_lost=some(0.5, 0.03, 0.1, 0.3),
         ack_slow=some(0.3, 0.1, 0.3),
+        slow=some(0.3, 0.5),
         unavailable=some(lives, 0.01, 0.03),
         stall=some(0.5, 0.01, 0.04),
         skip_leases=rng.random() < 0.2,

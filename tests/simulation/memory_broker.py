@@ -103,7 +103,7 @@ class MemoryBroker:
 
     async def _travel(self) -> None:
         await pause()
-        if self.faults.ack_slow and self._rng.random() < self.faults.ack_slow / 2:
+        if self.faults.slow and self._rng.random() < self.faults.slow:
             await sleep(0.5)
         if self.away:
             raise BrokerAway

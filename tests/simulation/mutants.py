@@ -19,10 +19,11 @@ from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.pipeline.feed import FeedPublisher
 from services.chassis.pipeline.incarnation import Incarnation
 from services.chassis.pipeline.model import Ack, Context, DeadLetter, Decision, Outgoing, Record, outgoing
-from services.chassis.pipeline.ports import Document, Line, Write
+from services.chassis.pipeline.ports import Cleared, Document, Line, Write
 from services.chassis.pipeline.publisher import KafkaPublisher, clearing
 from services.chassis.pipeline.relay import Relay, Republisher
 from tests.simulation import memory_store
+from tests.simulation.faults import Faults
 from tests.simulation.memory_broker import MemoryProducer, MemorySubscriber
 from tests.simulation.memory_rest import MemoryFeeds
 from tests.simulation.memory_store import MemoryStore, _copy, _kept, _letter_id, _offsets
@@ -30,11 +31,57 @@ from tests.simulation.memory_store import MemoryStore, _copy, _kept, _letter_id,
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 
+# Mixtures that make likely what seldom meets in the general one.
+RACES = Faults(rebalance=0.1, stall=0.1, send_lost=0.3, send_late=0.2, reference=0.0, idle_s=0.3)
+OUT_OF_ORDER = Faults(send_lost=0.2, send_late=0.3, reference=0.0, idle_s=3.0)
+OUT_OF_ORDER_AND_BAD = Faults(
+    rebalance=0.05, stall=0.05, send_lost=0.3, send_late=0.2, bad=("poison",), bad_share=0.4, reference=0.0
+)
+DEATHS = Faults(kill=0.01, unavailable=0.03, send_lost=0.3, send_late=0.2, reference=0.0, idle_s=0.3)
+DEATHS_AND_LOSSES = Faults(
+    kill=0.01, unavailable=0.02, lose_log=0.004, losses=100, ack_slow=0.3, reference=0.0, idle_s=0.8
+)
+LOSS_OF_REFERENCE_DATA = Faults(
+    lose_log=0.003, losses=3, ack_slow=1.0, skip_leases=True, reference=1.0, idle_s=1.5, watch_s=0.2
+)
+SLOW_TO_COME_BACK = Faults(lose_log=0.003, losses=1, slow=0.8, ack_slow=0.7, reference=1.0, idle_s=1.5, watch_s=0.4)
+LATE_TO_SEE_A_LOSS = Faults(
+    lose_log=0.005, losses=3, skip_leases=True, send_lost=0.2, reference=0.0, idle_s=1.5, watch_s=4.0
+)
+LOSS_OF_BAD_RECORDS = Faults(
+    lose_log=0.003, losses=2, garbage=0.03, bad=("corrupt",), bad_share=0.8, reference=0.0, idle_s=0.1, watch_s=4.0
+)
+LOSS_OF_HUGE_RECORDS = Faults(
+    lose_log=0.005,
+    losses=3,
+    slow=0.5,
+    skip_leases=True,
+    bad=("huge",),
+    bad_share=0.4,
+    reference=0.0,
+    idle_s=0.3,
+    watch_s=1.5,
+)
+MIXTURES = {
+    "races": RACES,
+    "out of order": OUT_OF_ORDER,
+    "out of order and bad": OUT_OF_ORDER_AND_BAD,
+    "deaths": DEATHS,
+    "deaths and losses": DEATHS_AND_LOSSES,
+    "loss of reference data": LOSS_OF_REFERENCE_DATA,
+    "slow to come back": SLOW_TO_COME_BACK,
+    "late to see a loss": LATE_TO_SEE_A_LOSS,
+    "loss of bad records": LOSS_OF_BAD_RECORDS,
+    "loss of huge records": LOSS_OF_HUGE_RECORDS,
+}
+
+
 class Mutant(NamedTuple):
-    """The rule that is broken, and how."""
+    """The rule that is broken, and how; `faults` for what goes wrong too seldom in the general mixture."""
 
     rule: str
     patch: Patch
+    faults: Faults | None = None
 
 
 def _set(owner: object, name: str, value: object) -> Patch:
@@ -94,7 +141,7 @@ def _publishing(*, clear_first: bool = False, incarnation_after: bool = False) -
     return publish
 
 
-def _clear_all(self: MemoryStore, cleared: Any) -> None:
+def _clear_all(self: MemoryStore, cleared: Cleared) -> None:
     self.aggregates[cleared.aggregate]["outbox"] = []
     self.aggregates[cleared.aggregate].pop("due", None)
 
@@ -159,6 +206,12 @@ async def _on_any_broker(self: Housekeeper) -> int:
     done = [id for id, offsets in found if all(past[topic, p] > offset for topic, p, offset in offsets)]
     await self._store.forget_kept(done)
     return len(done)
+
+
+async def _kept_of_any_kind(self: MemoryStore, incarnation: str, before: datetime) -> list[tuple[Any, list[list[Any]]]]:
+    await self._db.call()
+    kept = self.kept_records.items()
+    return [(id, d["offsets"]) for id, d in kept if d["incarnation"] == incarnation and d["at"] < before]
 
 
 def _letter_by_place(group: str, incarnation: str, letter: DeadLetter) -> str:
@@ -302,6 +355,14 @@ async def _bury_all(self: Engine, aggregate: str, steps: Sequence[Step], refusal
     await self._bury(steps)
 
 
+_handle = Consumer.handle
+
+
+async def _handle_as_if_applied(self: Consumer, records: Sequence[Record]) -> list[DeadLetter]:
+    await _handle(self, records)
+    return []
+
+
 _one_by_one = Engine._one_by_one
 
 
@@ -319,15 +380,14 @@ def _accept_without_tombstone(self: Draft, step: Step, decision: Decision) -> No
     self._doc.pop("erased", None)
 
 
-_write_one = MemoryStore._write_one
+_clear_one = MemoryStore._clear_one
 
 
-def _delete_erased(self: MemoryStore, write: Write) -> bool | Exception:
-    result = _write_one(self, write)
-    stored = self.aggregates.get(write.document["_id"])
+def _delete_erased(self: MemoryStore, cleared: Cleared) -> None:
+    _clear_one(self, cleared)
+    stored = self.aggregates.get(cleared.aggregate)
     if stored and "erased" in stored and not stored["outbox"]:
-        del self.aggregates[write.document["_id"]]
-    return result
+        del self.aggregates[cleared.aggregate]
 
 
 def _remember_nothing(*_: Any) -> None:
@@ -371,15 +431,23 @@ def _appending(*, count_all: bool = False, go_on: bool = False) -> Callable[...,
 
 
 MUTANTS = {
-    "write whatever the version": Mutant("every write is conditional", _set(MemoryStore, "_write_one", _write_any)),
-    "take a lost race as won": Mutant("a lost race is decided again", _set(Engine, "_write", _take_lost_races_as_won)),
+    "write whatever the version": Mutant(
+        "every write is conditional", _set(MemoryStore, "_write_one", _write_any), RACES
+    ),
+    "take a lost race as won": Mutant(
+        "a lost race is decided again", _set(Engine, "_write", _take_lost_races_as_won), RACES
+    ),
     "publish own events only": Mutant("who writes publishes the whole outbox", _set(Engine, "take", _take_own)),
     "clear past a failed send": Mutant(
         "acknowledged only when all before it are", _set(publishing, "_acknowledged", _any_acknowledged)
     ),
-    "clear, then keep": Mutant("keep before clear", _set(KafkaPublisher, "publish", _publishing(clear_first=True))),
+    "clear, then keep": Mutant(
+        "keep before clear", _set(KafkaPublisher, "publish", _publishing(clear_first=True)), DEATHS_AND_LOSSES
+    ),
     "incarnation as known after the send": Mutant(
-        "the incarnation known before the send", _set(KafkaPublisher, "publish", _publishing(incarnation_after=True))
+        "the incarnation known before the send",
+        _set(KafkaPublisher, "publish", _publishing(incarnation_after=True)),
+        SLOW_TO_COME_BACK,
     ),
     "clear what was written since": Mutant("clear up to what was sent", _set(MemoryStore, "_clear_one", _clear_all)),
     "no relay": Mutant("the relay publishes what waits", _set(Relay, "run_once", _nothing)),
@@ -387,44 +455,74 @@ MUTANTS = {
     "republish once": Mutant("republish until none is left", _set(Republisher, "run_once", _republish_once)),
     "republish in part": Mutant("marked when all are acknowledged", _set(Republisher, "run_once", _republish_some)),
     "mark with what is known after": Mutant(
-        "the incarnation known before the send", _set(Republisher, "run_once", _forget_republishing)
+        "the incarnation known before the send",
+        _set(Republisher, "run_once", _forget_republishing),
+        LOSS_OF_REFERENCE_DATA,
     ),
     "never see another broker": Mutant("another cluster id is another log", _set(Incarnation, "check", _never_another)),
-    "keep an older version": Mutant("of reference data the latest", _set(MemoryStore, "_keep_latest", _keep_any)),
-    "mark a later version": Mutant("marked is what was sent", _set(MemoryStore, "mark_kept", _mark_any)),
+    "keep an older version": Mutant(
+        "of reference data the latest", _set(MemoryStore, "_keep_latest", _keep_any), LOSS_OF_REFERENCE_DATA
+    ),
+    "mark a later version": Mutant(
+        "marked is what was sent", _set(MemoryStore, "mark_kept", _mark_any), LOSS_OF_REFERENCE_DATA
+    ),
     "forget what is not consumed": Mutant(
-        "kept until every group is past it", _set(Housekeeper, "_past", _everybody_past)
+        "kept until every group is past it", _set(Housekeeper, "_past", _everybody_past), LATE_TO_SEE_A_LOSS
     ),
     "believe offsets of any broker": Mutant(
-        "kept until every group is past it on this broker", _set(Housekeeper, "run_once", _on_any_broker)
+        "kept until every group is past it on this broker",
+        _set(Housekeeper, "run_once", _on_any_broker),
+        LATE_TO_SEE_A_LOSS,
     ),
-    "send to any broker": Mutant("sent to the known broker alone", _set(MemoryProducer, "_reaches", _reaches_any)),
+    "forget reference data": Mutant(
+        "of reference data the latest stays for ever",
+        _set(MemoryStore, "kept_before", _kept_of_any_kind),
+        LOSS_OF_REFERENCE_DATA,
+    ),
+    "send to any broker": Mutant(
+        "sent to the known broker alone", _set(MemoryProducer, "_reaches", _reaches_any), SLOW_TO_COME_BACK
+    ),
     "apply what was seen": Mutant("at or below the watermark: drop", _set(Draft, "_event", _event_seen_again)),
     "apply ahead": Mutant("further on: park", _set(Draft, "_event", _event_ahead)),
     "drop ahead": Mutant("further on: park", _set(Draft, "_event", _event_dropped)),
     "one watermark an aggregate": Mutant("a watermark per stream", _set(Draft, "_event", _one_watermark)),
-    "write, then park": Mutant("parked before the write", _set(Engine, "_write", _park_after)),
-    "unpark, then write": Mutant("let go after the write", _set(Engine, "_write", _unpark_before)),
-    "forget what this batch parked": Mutant(
-        "let through what the batch parked", _set(Draft, "_let_through", _only_stored)
+    "write, then park": Mutant("parked before the write", _set(Engine, "_write", _park_after), RACES),
+    "unpark, then write": Mutant(
+        "let go after the write", _set(Engine, "_write", _unpark_before), OUT_OF_ORDER_AND_BAD
     ),
-    "park without a new version": Mutant("parking is a write", _set(Draft, "_finish", _same_version_behind_gap)),
-    "forget that it was parked": Mutant("let go of what lost its race", _set(Engine, "_park", _park_unmarked)),
-    "reference data in order": Mutant("of reference data the latest", _set(Draft, "_event", _reference_in_order)),
-    "skip nothing": Mutant("a skip lets the next through", _set(Draft, "_pass_over", _skip_nothing)),
-    "offer nothing again": Mutant("what is parked is offered again", _set(Consumer, "offer_parked", _offer_nothing)),
-    "commit first": Mutant("commit last", _set(MemorySubscriber, "run", _commit_first)),
-    "give a batch up": Mutant("the same batch until it is safe", _set(BatchLoop, "until_safe", _give_up)),
+    "forget what this batch parked": Mutant(
+        "let through what the batch parked", _set(Draft, "_let_through", _only_stored), OUT_OF_ORDER
+    ),
+    "park without a new version": Mutant("parking is a write", _set(Draft, "_finish", _same_version_behind_gap), RACES),
+    "forget that it was parked": Mutant("let go of what lost its race", _set(Engine, "_park", _park_unmarked), RACES),
+    "reference data in order": Mutant(
+        "of reference data the latest", _set(Draft, "_event", _reference_in_order), LOSS_OF_REFERENCE_DATA
+    ),
+    "skip nothing": Mutant(
+        "a skip lets the next through", _set(Draft, "_pass_over", _skip_nothing), LOSS_OF_BAD_RECORDS
+    ),
+    "offer nothing again": Mutant(
+        "what is parked is offered again", _set(Consumer, "offer_parked", _offer_nothing), DEATHS
+    ),
+    "commit first": Mutant("commit last", _set(MemorySubscriber, "run", _commit_first), DEATHS),
+    "give a batch up": Mutant("the same batch until it is safe", _set(BatchLoop, "until_safe", _give_up), DEATHS),
     "let an exception through": Mutant("isolated to its stream", _set(Draft, "_decide", _decide_or_fail)),
     "pass over what failed": Mutant("a dead record stops its stream", _set(Draft, "_apply", _pass_failed)),
     "bury nothing": Mutant("a dead record is held", _set(Engine, "_bury", _nothing)),
-    "bury all that was refused": Mutant("isolated to its stream", _set(Engine, "_one_by_one", _bury_all)),
-    "tell dead letters apart by place": Mutant(
-        "a dead record is held", _set(memory_store, "_letter_id", _letter_by_place)
+    "forget a letter whose replay failed": Mutant(
+        "a dead record is held", _set(Consumer, "handle", _handle_as_if_applied)
     ),
-    "blame the first": Mutant("isolated to its stream", _set(Engine, "_one_by_one", _blame_first)),
+    "bury all that was refused": Mutant(
+        "isolated to its stream", _set(Engine, "_one_by_one", _bury_all), LOSS_OF_HUGE_RECORDS
+    ),
+    "tell dead letters apart by place": Mutant(
+        "a dead record is held", _set(memory_store, "_letter_id", _letter_by_place), LOSS_OF_BAD_RECORDS
+    ),
+    "blame the first": Mutant(
+        "isolated to its stream", _set(Engine, "_one_by_one", _blame_first), LOSS_OF_HUGE_RECORDS
+    ),
     "erase without a tombstone": Mutant("a tombstone stays", _set(Draft, "_accept", _accept_without_tombstone)),
-    "delete what was erased": Mutant("a tombstone stays", _set(MemoryStore, "_write_one", _delete_erased)),
+    "delete what was erased": Mutant("a tombstone stays", _set(MemoryStore, "_clear_one", _delete_erased)),
     "forget idempotency keys": Mutant("a command once", _set(Draft, "_remember", _remember_nothing)),
     "an event twice in a feed": Mutant("unique by event", _set(MemoryFeeds, "_insert", _insert_twice)),
     "a number twice in a feed": Mutant("unique by number", _set(MemoryFeeds, "_insert", _insert_over)),

@@ -86,7 +86,7 @@ class World:
             yield Request("matching", "file-2", "erase", toy.erase_command("file-2"), 2 + rng.random())
 
     def _label(self, i: int) -> str:
-        bad = self.faults.bad and self.rng.random() < 0.2
+        bad = self.faults.bad and self.rng.random() < self.faults.bad_share
         return f"{self.rng.choice(self.faults.bad) if bad else 'c'}{i}"
 
     # Processes
