@@ -41,7 +41,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass the request on."""
-        refusal = await self._refusal(scope) if scope["method"] in _WITH_BODY else None
+        refusal = await self._refusal(scope) if scope.get("method") in _WITH_BODY else None
         if refusal is None:
             await self.app(scope, receive, send)
         else:

@@ -117,6 +117,8 @@ def serve(app: App, http: HttpSettings) -> None:
         app,
         host=http.host,
         port=http.port,
+        # Else an error at the start would only be taken as having none to run.
+        lifespan="on",
         loop="uvloop",
         http="httptools",
         ws="none",
