@@ -13,6 +13,7 @@ from services.chassis.pipeline.model import Command, Decide, IdempotencyKey
 from services.intake.domain import choice as rules
 from services.intake.domain.choice import ChoiceIn, CodeRules, NotNow
 from services.intake.domain.client import Identifier, identifiers
+from services.intake.domain.person import PERSON, PROFESSIONAL, contact, proofs, said_by
 from services.intake.looking import Looks
 from services.intake.messages import Gateway, code_text
 from services.intake.store import Document, IntakeStore
@@ -97,7 +98,8 @@ class Choices:
         if state is None:
             return
         opened = await self._opened(state)
-        entry = Entry(identifiers(opened.values["identity"]), opened.values)
+        values = said_by(opened.values, PROFESSIONAL)
+        entry = Entry(identifiers(values["identity"]), values)
         (placed,) = await self._vault.place(state["municipality"], [entry])
         decide = rules.confirm(placed.person.pseudonym, "professional", principal.organisation)
         await self._confirm(name, state, decide, key)
@@ -133,14 +135,16 @@ class Choices:
     async def _proved(self, municipality: str, opened: Opened) -> str:
         """The person whom a code proves: one who is known with this very contact, or a person of this contact alone.
 
-        A code shows who holds a telephone, not who lives at an address; so it leads to no neighbour.
+        A code shows who holds a telephone, not who lives at an address; so it leads to no neighbour. What a sender of
+        signals says to be somebody's telephone proves nothing: it may be anybody's.
         """
-        known, channel = identifiers(opened.values["identity"]), _channel(opened.values)
+        values = said_by(opened.values, PERSON)
+        known, channel = identifiers(values["identity"]), _channel(values)
         for pseudonym in await self._vault.look_up(municipality, known):
             person = await self._vault.open(pseudonym)
-            if person and channel in _channels(person.values):
-                return (await self._vault.add(municipality, pseudonym, opened.values)).pseudonym
-        entry = Entry([_verified(known[0], opened.values)], opened.values)
+            if person and channel in proofs(person.values):
+                return (await self._vault.add(municipality, pseudonym, values)).pseudonym
+        entry = Entry([_verified(known[0], values)], values)
         (placed,) = await self._vault.place(municipality, [entry])
         return placed.person.pseudonym
 
@@ -183,12 +187,7 @@ def _verified(home: Identifier, values: Mapping[str, Any]) -> Identifier:
     return Identifier("verified", f"{home.text}|{_channel(values)}", home.place)
 
 
-def _channels(values: Mapping[str, Any]) -> set[str]:
-    contact = values.get("contact", {})
-    return {contact[name].casefold() for name in ("phone", "email") if name in contact}
-
-
 def _channel(values: Mapping[str, Any]) -> str:
     """Where the code went: the telephone, or else the e-mail address."""
-    contact = values["contact"]
-    return str(contact.get("phone") or contact["email"]).casefold()
+    given = contact(values)
+    return str(given.get("phone") or given["email"]).casefold()

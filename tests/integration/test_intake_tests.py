@@ -14,6 +14,7 @@ from hulpketen_contracts import OrganisationChanged, ServiceChanged
 from services.chassis.service import now
 from services.intake.choosing import Choices
 from services.intake.domain.choice import CodeRules
+from services.intake.domain.looks import view
 from services.intake.looking import Looks
 from services.intake.store import IntakeStore
 from services.intake.vault import Vault
@@ -215,11 +216,37 @@ async def test_a_code_proves_a_telephone_and_no_neighbour(intake: Intake) -> Non
     again = await choose(intake, contact(5, "0644444444"))
     await verify(intake, again, intake.mailbox.code())
     assert await person_of(intake, again) == await person_of(intake, stranger)
-    resident = await choose(intake, contact(5, "06 33333333"))
-    await verify(intake, resident, intake.mailbox.code())
-    assert await person_of(intake, resident) == neighbour
+    # A creditor can name any telephone as somebody's.
+    named = await choose(intake, contact(5, "06 33333333"))
+    await verify(intake, named, intake.mailbox.code())
+    assert await person_of(intake, named) != neighbour
     # What the stranger filled in leads nobody anywhere.
     assert await known(intake, 5) == neighbour
+
+
+async def test_what_a_professional_saw_proves_and_no_signal_overrules_it(intake: Intake) -> None:
+    person = await known(intake, 16)
+    path = await choose(intake, contact(16, "0644440016"))
+    await intake.client.post(f"{path}/confirm", headers=intake.token("professional", "gemeente-assen"))
+    assert await person_of(intake, path) == person
+    assert await known(intake, 16, contact={"phone": "0655550016", "email": "a@example.org"}) == person
+    vault = Vault(IntakeStore(intake.service.database, timedelta(hours=1)), intake.service.keys, now, 7)
+    opened = await vault.open(person)
+    assert opened
+    assert view("municipality", opened.values, ())["person"] | {"name": ""} == {
+        **{name: contact(16)[name] for name in ("birthDate", "postcode", "houseNumber")},
+        "name": "",
+        "phone": "0644440016",
+        "email": "a@example.org",
+    }
+    for phone, same in (("0655550016", False), ("0644440016", True)):
+        path = await choose(intake, contact(16, phone) | {"email": f"{phone}@example.org"})
+        await verify(intake, path, intake.mailbox.code())
+        assert (await person_of(intake, path) == person) == same
+    await known(intake, 16, contact={"email": "b@example.org"})
+    opened = await vault.open(person)
+    assert opened
+    assert view("municipality", opened.values, ())["person"]["email"] == "0644440016@example.org"
 
 
 async def test_a_professional_confirms(intake: Intake, stack_infra: Infrastructure) -> None:

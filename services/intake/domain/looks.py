@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
+from services.intake.domain.person import contact
+
 Values = Mapping[str, Any]
 ContactField = Literal["address", "phone", "email"]
 ADDRESS = ("postcode", "houseNumber", "houseNumberAddition")
@@ -35,7 +37,7 @@ CONTACT_FIELDS: tuple[ContactField, ...] = ("address", "phone", "email")
 
 def contact_details(values: Values) -> dict[str, Any]:
     """All that a safe-contact rule withholds, as the vault has it."""
-    known = {**values.get("identity", {}), **values.get("contact", {})}
+    known = {**values.get("identity", {}), **contact(values)}
     return {name: known[name] for names in WITHHELD.values() for name in names if name in known}
 
 
@@ -44,7 +46,7 @@ def view(kind: str, values: Values, released: Collection[ContactField]) -> dict[
 
     Where the person set a safe-contact rule: the rule, and of the contact details only what was released.
     """
-    known = {**values.get("identity", {}), **values.get("contact", {})}
+    known = {**values.get("identity", {}), **contact(values)}
     allowed = set(FIELDS.get(kind, frozenset()))
     restrictions = list(values.get("safe-contact", ()))
     answer: dict[str, Any] = {}

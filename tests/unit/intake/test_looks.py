@@ -8,8 +8,8 @@ import pytest
 from hulpketen_contracts.values import OrganisationKind
 
 from services.intake.domain.files import OPEN, Reader, may_look
-from services.intake.domain.looks import CONTACT_FIELDS, FIELDS, view
-from services.intake.domain.person import merged
+from services.intake.domain.looks import CONTACT_FIELDS, FIELDS, contact_details, view
+from services.intake.domain.person import PERSON, PROFESSIONAL, contact, merged, proofs, said_by
 
 IDENTITY = {"bsn": "1", "birthDate": "2", "postcode": "3", "houseNumber": 4, "houseNumberAddition": "5", "surname": "6"}
 CONTACT = {"name": "7", "phone": "8", "email": "9"}
@@ -71,3 +71,26 @@ def test_newer_details_replace_older_ones_but_a_rule_is_only_added_to() -> None:
         "safe-contact": ["call", "visit"],
         "identity": {"bsn": "3"},
     }
+
+
+def test_of_contact_details_the_newest_of_the_strongest_source_counts() -> None:
+    signal = {"contact": {"name": "A", "phone": "1", "email": "a@x.nl"}}
+    values = merged(signal, said_by({"contact": {"name": "B", "phone": "2"}, "identity": {"bsn": "3"}}, PERSON))
+    assert contact(values) == {"name": "B", "phone": "2", "email": "a@x.nl"}
+    values = merged(values, {"contact": {"phone": "4", "email": "b@x.nl"}})
+    assert contact(values) == {"name": "B", "phone": "2", "email": "b@x.nl"}
+    values = merged(values, said_by({"contact": {"phone": "5"}}, PROFESSIONAL))
+    assert contact(merged(values, {PERSON: {"phone": "6"}}))["phone"] == "5"
+    assert contact(merged(values, {PROFESSIONAL: {"phone": "7"}}))["phone"] == "7"
+    assert view("municipality", values, ())["person"] == {"bsn": "3", "name": "B", "phone": "5", "email": "b@x.nl"}
+    assert contact_details(values) == {"phone": "5", "email": "b@x.nl"}
+
+
+def test_what_only_a_sender_named_is_no_proof() -> None:
+    values: dict[str, Any] = {
+        "contact": {"phone": "1", "email": "A@x.nl"},
+        PERSON: {"phone": "2"},
+        PROFESSIONAL: {"email": "B@x.nl"},
+    }
+    assert proofs(values) == {"2", "b@x.nl"}
+    assert proofs({"contact": {"phone": "1"}}) == set()
