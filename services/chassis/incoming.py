@@ -106,6 +106,7 @@ async def idempotency(
     """A dependency: the client's key with the organisation and a digest of the request, None where no key came.
 
     Not for a route that streams its body: this reads it whole. The digest is keyed, since a body may be guessed.
+    The key is hidden: what a client puts into it is stored nowhere.
     """
     if key is None:
         return None
@@ -113,8 +114,14 @@ async def idempotency(
     route = getattr(request.scope.get("route"), "path", "")
     parts = (request.method, route, request.scope["path"], request.url.query)
     content = "\n".join(parts).encode() + b"\n" + await request.body()
-    digest = hmac.digest(request.app.state.digest_key(), content, "sha256").hex()
-    return IdempotencyKey(principal.organisation if principal else "", key, digest)
+    secret: bytes = request.app.state.digest_key()
+    digest = hmac.digest(secret, content, "sha256").hex()
+    return IdempotencyKey(principal.organisation if principal else "", hidden(secret, key), digest)
+
+
+def hidden(secret: bytes, key: str) -> str:
+    """A client's idempotency key as it may be stored, 64 hex: it may hold a customer's number, or anything."""
+    return hmac.digest(secret, b"idempotency-key\n" + key.encode(), "sha256").hex()
 
 
 Idempotency = Annotated[IdempotencyKey | None, Depends(idempotency)]

@@ -153,8 +153,8 @@ class Service:
 
     @cached_property
     def digest_key(self) -> DerivedKey:
-        """The key of digests of requests."""
-        return DerivedKey(self.keys, "request-digests")
+        """The key of digests of requests: the same for ever, or what was done before a new master key is done again."""
+        return DerivedKey(self.keys, "request-digests", oldest=True)
 
     # What a service adds in its composition root
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
 from services.chassis.auth import Principal, requires
+from services.chassis.incoming import hidden
 from services.chassis.problems import Problem
 from services.intake.delivering import Batches, Delivery, answer_shape
 from services.intake.domain.basis import Sender
@@ -46,8 +47,9 @@ def routes(desk: Desk, store: IntakeStore, settings: IntakeSettings, clock: Call
         oddities = Oddities()
         batches = None
         if key:
-            name = f"{principal.organisation}/{content_type}/{key}"
-            batches = Batches(store, name, request.app.state.digest_key(), clock)
+            secret: bytes = request.app.state.digest_key()
+            name = f"{principal.organisation}/{content_type}/{hidden(secret, key)}"
+            batches = Batches(store, name, secret, clock)
         delivery = Delivery(desk, principal.organisation, sender, batches, clock)
         lines = _read(content_type, request.stream(), settings.delivery_line_bytes, oddities)
         await delivery.take(lines, settings.delivery_batch, settings.delivery_max_lines)

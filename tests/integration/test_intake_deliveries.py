@@ -234,6 +234,14 @@ async def test_another_content_under_the_key_of_a_delivery_is_refused_before_it_
     assert await taken(intake) == before
 
 
+async def test_the_key_of_a_delivery_is_stored_hidden(intake: Intake) -> None:
+    answer = await deliver(intake, ndjson(line("hidden-1")), NDJSON, key="Anna.Sleutelwoord")
+    assert answer.json()["taken"] == 1
+    names = [each["_id"] for each in await intake.service.database["deliveries"].find().to_list(None)]
+    assert names
+    assert not any("Sleutelwoord" in name for name in names)
+
+
 async def test_a_delivery_that_was_broken_off_is_completed_under_its_key(intake: Intake) -> None:
     lines = [line(f"half-{n}") for n in range(50)]
 

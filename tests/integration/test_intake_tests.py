@@ -388,6 +388,20 @@ async def test_nothing_of_a_choice_lies_open(intake: Intake) -> None:
             assert value not in content, (collection, value)
 
 
+async def test_nothing_of_an_idempotency_key_is_stored(intake: Intake) -> None:
+    key = {"Idempotency-Key": "Anna.Sleutelwoord"}
+    test = (await take(intake, NEARBY, **key)).json()["test"]
+    body = {"service": "maatje", "contact": contact(18), "consent": True}
+    assert (await intake.client.post(f"/v1/tests/{test}/choice", json=body, headers=key)).status_code == 202
+    here = intake.token("professional", "gemeente-assen") | key
+    assert (await intake.client.post(f"/v1/tests/{test}/choice/confirm", headers=here)).status_code == 200
+    assert (await take(intake, NEARBY, **key)).json()["test"] == test
+    database = intake.service.database
+    stored = [str(await database[name].find().to_list(None)) for name in await database.list_collection_names()]
+    assert any(test in each for each in stored)
+    assert not any("Sleutelwoord" in each for each in stored)
+
+
 async def test_the_page_is_open_and_uses_its_own_files_alone(intake: Intake) -> None:
     page = await intake.client.get("/test")
     assert page.status_code == 200
