@@ -51,14 +51,12 @@ def database(folder: DataFolder, port: int) -> Program:
 
     def command() -> list[str]:
         where = ["--dbpath", str(folder.mongo), "--bind_ip", HOST, "--port", str(port), "--nounixsocket"]
-        # The option for the cache takes no less than 256 MB, of which a laptop has no use.
-        size = [
-            "--wiredTigerEngineConfigString",
-            "cache_size=64MB,eviction_dirty_target=40,eviction_dirty_trigger=70,eviction_updates_target=30,eviction_updates_trigger=60",
-            "--oplogSize",
-            "256",
-        ]
-        quiet = ["--quiet", "--setParameter", "diagnosticDataCollectionEnabled=false"]
+        # The option for the cache takes no less than 256 MB, of which a laptop has no use; in a small one the default
+        # limits would have pages written again and again.
+        cache = ["cache_size=64MB"]
+        for kind, target, trigger in (("dirty", 40, 70), ("updates", 30, 60)):
+            cache += [f"eviction_{kind}_target={target}", f"eviction_{kind}_trigger={trigger}"]
+        size = ["--wiredTigerEngineConfigString", ",".join(cache), "--oplogSize", "256"]
         # Else it holds on to a hundred megabytes that it no longer uses.
         memory = [f"tcmallocMaxTotalThreadCacheBytes={8 << 20}", "tcmallocReleaseRate=10"]
         size += [word for each in memory for word in ("--setParameter", each)]
