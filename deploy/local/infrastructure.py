@@ -19,6 +19,14 @@ from deploy.local.process import Program
 Client = MongoClient[dict[str, Any]]
 REPLICA_SET = "hulpketen"
 _NOT_YET_INITIALISED = 94
+_PARAMETERS = {
+    "diagnosticDataCollectionEnabled": "false",
+    # Else it holds on to a hundred megabytes that it no longer uses.
+    "tcmallocMaxTotalThreadCacheBytes": str(8 << 20),
+    "tcmallocReleaseRate": "10",
+    # A replica set of one has nobody to hand over to when it is told to stop.
+    "shutdownTimeoutMillisForSignaledShutdown": "100",
+}
 
 
 def broker(folder: DataFolder, port: int) -> Program:
@@ -57,14 +65,10 @@ def database(folder: DataFolder, port: int) -> Program:
         for kind, target, trigger in (("dirty", 40, 70), ("updates", 30, 60)):
             cache += [f"eviction_{kind}_target={target}", f"eviction_{kind}_trigger={trigger}"]
         size = ["--wiredTigerEngineConfigString", ",".join(cache), "--oplogSize", "256"]
-        # Else it holds on to a hundred megabytes that it no longer uses.
-        memory = [f"tcmallocMaxTotalThreadCacheBytes={8 << 20}", "tcmallocReleaseRate=10"]
-        size += [word for each in memory for word in ("--setParameter", each)]
+        parameters = [word for name, value in _PARAMETERS.items() for word in ("--setParameter", f"{name}={value}")]
         # What it writes of a slow command is the command, with pseudonyms and what the sender called things.
-        quiet += ["--slowOpSampleRate", "0"]
-        # A replica set of one has nobody to hand over to when it is told to stop.
-        stop = ["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"]
-        return [str(program), "--replSet", REPLICA_SET, *where, *size, *quiet, *stop]
+        quiet = ["--quiet", "--slowOpSampleRate", "0"]
+        return [str(program), "--replSet", REPLICA_SET, *where, *size, *parameters, *quiet]
 
     async def ready() -> bool:
         return await _listens(port) and await asyncio.to_thread(_initialised, port)
