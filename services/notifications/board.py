@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib.resources import files
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from services.chassis.incoming import RequestModel
 from services.chassis.problems import Problem
 from services.chassis.sessions import Session, session_required
-from services.notifications.domain.board import ACTIONS, CODES
+from services.notifications.domain.board import ACTIONS, CODES, CONTACT, RELEASE_REASONS
 from services.notifications.domain.directory import Directory
 from services.notifications.domain.texts import TEXTS
 from services.notifications.readers import Readers
@@ -41,6 +42,13 @@ class ReferralIn(RequestModel):
 
     case: Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$")]
     service: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+
+
+class ReleaseIn(RequestModel):
+    """Which contact details may be seen, and why."""
+
+    fields: Annotated[list[Literal["address", "phone", "email"]], Field(min_length=1, max_length=3)]
+    reason: Code
 
 
 def routes(directory: Directory, readers: Readers, matching: Upstream, intake: Upstream) -> APIRouter:
@@ -71,6 +79,7 @@ def routes(directory: Directory, readers: Readers, matching: Upstream, intake: U
             "scopes": sorted(scopes),
             "actions": ACTIONS,
             "codes": CODES,
+            "release": _release(scopes) if reader.whole_file else None,
             "texts": TEXTS,
             "names": directory.names(),
         }
@@ -88,4 +97,16 @@ def routes(directory: Directory, readers: Readers, matching: Upstream, intake: U
     async def person(session: Signed, kind: Literal["referrals", "cases"], name: Name) -> Any:
         return await intake.call("GET", f"/v1/{kind}/{name}/person", session.access_token)
 
+    @router.post("/board/{kind}/{name}/person/release")
+    async def release(
+        session: Signed, kind: Literal["referrals", "cases"], name: Name, given: ReleaseIn, key: Key
+    ) -> Any:
+        path = f"/v1/{kind}/{name}/person/release"
+        return await intake.call("POST", path, session.access_token, given.model_dump(), key)
+
     return router
+
+
+def _release(scopes: Collection[str]) -> dict[str, Any] | None:
+    """What a professional of the municipality may release, and with which reasons."""
+    return {"fields": CONTACT, "reasons": RELEASE_REASONS} if "persons:write" in scopes else None

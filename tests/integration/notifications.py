@@ -37,7 +37,8 @@ from tests.unit.notifications.events import PERSON, case, proposed, referral
 
 SCOPES = {
     "partner": "referrals:read referrals:answer persons:read feed:read directory:read",
-    "coordinator": "persons:read cases:read referrals:read referrals:write feed:read directory:read directory:write",
+    "coordinator": "persons:read persons:write cases:read referrals:read referrals:write feed:read directory:read"
+    " directory:write",
     "sender": "signals:write signals:read",
 }
 KINDS: dict[str, OrganisationKind] = {

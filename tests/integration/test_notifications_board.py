@@ -189,9 +189,10 @@ async def test_the_board_in_a_browser(stack_infra: Infrastructure, tmp_path: Pat
 
         await card.get_by_role("button", name="Over wie gaat het?").click()
         dialog = page.locator("#person")
-        await expect(dialog.locator(".notice")).to_contain_text("Geen brief sturen")
+        await expect(dialog.locator(".notice")).to_contain_text("Stuur geen brief.")
         await expect(dialog).to_contain_text("J. Verzonnen")
         await expect(dialog).to_contain_text("Postcode")
+        await expect(dialog.get_by_role("button", name="Contactgegevens vrijgeven")).to_have_count(0)
         await page.keyboard.press("Escape")
         await expect(dialog).to_be_hidden()
 
@@ -228,6 +229,60 @@ async def test_the_coordinators_board_and_a_stream_that_breaks(stack_infra: Infr
             assert json.loads(neighbours.asked[0].content) == {"case": CASE, "service": "maatjes-thuis"}
         await expect(page.locator("#live")).to_have_attribute("data-live", "no", timeout=10_000)
         await expect(page.locator("#live")).to_contain_text("Niet live")
+
+
+@browser_test
+@pytest.mark.browser
+async def test_a_professional_releases_what_is_withheld_and_says_why(
+    stack_infra: Infrastructure, tmp_path: Path
+) -> None:
+    async with chromium() as browser, a_board(stack_infra, tmp_path) as (service, neighbours):
+        page = await a_page(browser, service, "coordinator", "gemeente-assen")
+        await page.locator("#referrals li").first.get_by_role("button", name="Over wie gaat het?").click()
+        await page.get_by_role("button", name="Contactgegevens vrijgeven").click()
+        await expect(page.locator("#choice")).to_contain_text("Wat mag de ontvanger van deze verwijzing zien?")
+        await expect(page.get_by_label("Het telefoonnummer")).to_be_checked()  # it is shown already
+        await expect(page.get_by_label("Het adres")).not_to_be_checked()
+        await expect(page.get_by_label("Het e-mailadres")).to_have_count(0)  # there is none
+        await page.get_by_label("Het adres").check()
+        await page.get_by_label("De inwoner vindt het goed").check()
+        await page.get_by_role("button", name="Bevestigen").click()
+        await _until(lambda: len(neighbours.asked) == 3)
+        _, released, again = neighbours.asked
+        assert (released.method, released.url.path) == ("POST", f"/v1/referrals/{REFERRAL}/person/release")
+        assert json.loads(released.content) == {"fields": ["address", "phone"], "reason": "resident-agreed"}
+        assert again.method == "GET"  # what is shown now
+        await expect(page.locator("#person")).to_be_visible()
+
+        neighbours.status = 403
+        await page.get_by_role("button", name="Contactgegevens vrijgeven").click()
+        await page.get_by_label("De wet verplicht het").check()
+        await page.get_by_role("button", name="Bevestigen").click()
+        await expect(page.get_by_role("alert")).to_contain_text("Met uw rol kan dit niet.")
+        await expect(page.locator("#person")).to_be_hidden()
+
+
+async def test_a_release_needs_the_csrf_token_a_reason_and_the_role(
+    stack_infra: Infrastructure, tmp_path: Path
+) -> None:
+    async with a_board(stack_infra, tmp_path) as (service, neighbours):
+        client = await sign_in(service, "coordinator", "gemeente-assen")
+        reasons = (await client.get("/board/me")).json()["release"]["reasons"]
+        path = f"/board/cases/{CASE}/person/release"
+        body = {"fields": ["email"], "reason": reasons[0]}
+        key = {"Idempotency-Key": "key-2"}
+        assert (await client.post(path, json=body, headers=key)).status_code == 403
+        allowed = key | {"X-CSRF-Token": await csrf(client)}
+        assert (await client.post(path, json={"fields": ["email"]}, headers=allowed)).status_code == 400
+        assert (await client.post(path, json=body | {"fields": ["bsn"]}, headers=allowed)).status_code == 400
+        assert neighbours.asked == []
+        assert (await client.post(path, json=body, headers=allowed)).status_code == 200
+        (asked,) = neighbours.asked
+        assert (asked.url.path, asked.headers["idempotency-key"]) == (f"/v1/cases/{CASE}/person/release", "key-2")
+        await client.aclose()
+        partner = await sign_in(service, "partner", "maatjes")
+        assert (await partner.get("/board/me")).json()["release"] is None
+        await partner.aclose()
 
 
 @browser_test

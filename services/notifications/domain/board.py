@@ -36,3 +36,11 @@ CODES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "end": ("outcome", ("completed", "partly", "stopped-by-resident", "no-contact", "referred-on", "failed")),
 }
 """By action: which field is due, and the codes that it may hold."""
+
+RELEASE_REASONS = ("resident-agreed", "safety-checked", "legal-duty")
+CONTACT: Mapping[str, tuple[str, ...]] = {
+    "address": ("postcode", "houseNumber", "houseNumberAddition"),
+    "phone": ("phone",),
+    "email": ("email",),
+}
+"""What a professional may release of a person whose contact is not safe: what intake answers under which names."""

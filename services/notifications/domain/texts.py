@@ -98,17 +98,34 @@ TEXTS: Mapping[str, Text] = {
     **{key: Text(*text) for key, text in rule_texts().items()},
     # Who it is about
     "safe-contact": Text(
-        "Let op: veilig contact. Neem alleen contact op zoals hieronder staat.",
-        "Take care: safe contact. Only make contact as stated below.",
+        "Let op: veilig contact. Houd u aan het volgende.",
+        "Take care: safe contact. Keep to the following.",
     ),
     "withheld": Text(
         "Niet zichtbaar, tot een professional het vrijgeeft", "Not shown until a professional releases it"
     ),
-    "secret-address": Text("Geheim adres", "Secret address"),
-    "letter": Text("Geen brief sturen", "Send no letter"),
-    "call": Text("Niet bellen", "Do not call"),
-    "message": Text("Geen bericht sturen", "Send no message"),
-    "visit": Text("Niet langsgaan", "Do not visit"),
+    "safe-contact.secret-address": Text(
+        "Het adres is geheim: geef het aan niemand door.", "The address is secret: tell it to nobody."
+    ),
+    "safe-contact.letter": Text("Stuur geen brief.", "Send no letter."),
+    "safe-contact.call": Text("Bel niet.", "Do not call."),
+    "safe-contact.message": Text("Stuur geen sms, app of e-mail.", "Send no text message or e-mail."),
+    "safe-contact.visit": Text("Ga niet langs.", "Do not visit."),
+    "release": Text("Contactgegevens vrijgeven", "Release contact details"),
+    "release.referrals": Text(
+        "Wat mag de ontvanger van deze verwijzing zien?", "What may the receiver of this referral see?"
+    ),
+    "release.cases": Text(
+        "Wat mogen medewerkers van uw gemeente bij deze zaak zien?",
+        "What may employees of your municipality see with this case?",
+    ),
+    "release.address": Text("Het adres", "The address"),
+    "release.phone": Text("Het telefoonnummer", "The phone number"),
+    "release.email": Text("Het e-mailadres", "The e-mail address"),
+    "release.why": Text("Waarom mag dat?", "Why is that allowed?"),
+    "release.resident-agreed": Text("De inwoner vindt het goed", "The resident agrees"),
+    "release.safety-checked": Text("Ik heb nagegaan dat het veilig is", "I have checked that it is safe"),
+    "release.legal-duty": Text("De wet verplicht het", "The law demands it"),
     "name": Text("Naam", "Name"),
     "surname": Text("Achternaam", "Surname"),
     "birthDate": Text("Geboortedatum", "Date of birth"),

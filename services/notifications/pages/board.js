@@ -55,18 +55,23 @@ const doing = (work) => async ({ currentTarget: button }) => {
   try { await work(); } catch (problem) { complain(problem); } finally { button.disabled = false; }
 };
 
-function choose(action) {
-  const due = me.codes[action];
-  if (!due) return Promise.resolve({});
-  const [field, codes] = due, dialog = $("#choice");
-  $("legend", dialog).replaceChildren(say(action));
-  $(".content", dialog).replaceChildren(...codes.map((code) => el("label", {}, el("input", { type: "radio", name: "code", value: code, required: "" }), say(`${field}.${code}`))));
+// What was filled in, or null where it was left.
+function ask(title, ...content) {
+  const dialog = $("#choice");
+  $("legend", dialog).replaceChildren(say(title));
+  $(".content", dialog).replaceChildren(...content);
   dialog.returnValue = "";
   dialog.showModal();
-  return new Promise((done) => dialog.addEventListener("close", () => {
-    const chosen = $("input:checked", dialog);
-    done(dialog.returnValue === "confirm" && chosen ? { [field]: chosen.value } : null);
-  }, { once: true }));
+  return new Promise((done) => dialog.addEventListener("close", () => done(dialog.returnValue === "confirm" ? new FormData($("form", dialog)) : null), { once: true }));
+}
+const option = (type, name, value, key, checked) => el("label", {}, el("input", { type, name, value, required: type === "radio" && "", checked: checked && "" }), say(key));
+
+async function choose(action) {
+  const due = me.codes[action];
+  if (!due) return {};
+  const [field, codes] = due;
+  const given = await ask(action, ...codes.map((code) => option("radio", "code", code, `${field}.${code}`, false)));
+  return given && { [field]: given.get("code") };
 }
 
 async function act(name, action) {
@@ -74,15 +79,29 @@ async function act(name, action) {
   if (body) await call(`/board/referrals/${name}/${action}`, body);
 }
 
+// Let withheld contact details be seen. What was released before is ticked: what is not ticked is withheld from now on.
+async function release(kind, name, { person, withheld }) {
+  const fields = Object.entries(me.release.fields).filter(([, names]) => names.some((each) => each in person || withheld.includes(each)));
+  const given = await ask("release", el("p", {}, say(`release.${kind}`)),
+    ...fields.map(([field, names]) => option("checkbox", "fields", field, `release.${field}`, names.some((each) => each in person))),
+    el("p", {}, say("release.why")), ...me.release.reasons.map((reason) => option("radio", "reason", reason, `release.${reason}`, false)));
+  if (!given) return;
+  try {
+    await call(`/board/${kind}/${name}/person/release`, { fields: given.getAll("fields"), reason: given.get("reason") });
+    await who(kind, name);
+  } catch (problem) { $("#person").close(); throw problem; } // its message stands on the page
+}
+
 async function who(kind, name) {
-  const { person, safeContact, withheld } = await call(`/board/${kind}/${name}/person`);
+  const seen = await call(`/board/${kind}/${name}/person`), { person, safeContact, withheld } = seen;
   const list = (names, prefix = "") => el("ul", {}, ...names.map((each) => el("li", {}, say(prefix + each))));
-  const notice = safeContact?.restricted ? el("div", { class: "notice", role: "alert" }, say("safe-contact"), list(safeContact.rules)) : null;
+  const notice = safeContact?.restricted ? el("div", { class: "notice", role: "alert" }, say("safe-contact"), list(safeContact.rules, "safe-contact.")) : null;
   const shown = Object.entries(person ?? {});
+  const releases = me.release && withheld && button("release", () => release(kind, name, seen));
   const hidden = withheld?.length ? el("div", {}, el("p", {}, say("withheld")), list(withheld)) : null;
-  const parts = [notice, shown.length ? facts(shown.map(([key, value]) => [key, String(value)])) : say("nobody"), hidden];
+  const parts = [notice, shown.length ? facts(shown.map(([key, value]) => [key, String(value)])) : say("nobody"), hidden, releases];
   $("#person .content").replaceChildren(...parts.filter(Boolean));
-  $("#person").showModal();
+  if (!$("#person").open) $("#person").showModal();
 }
 
 function actionsOf(referral) {

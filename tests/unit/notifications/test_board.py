@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
+from typing import get_args
 
 import pytest
 
+from services.intake.api_persons import ReleaseIn
+from services.intake.domain.client import Channel, SafeContact
+from services.intake.domain.looks import WITHHELD
 from services.matching.domain.referrals import TRANSITIONS
 from services.matching.domain.rules import RULES
 from services.matching.domain.texts import TEXTS as RULE_DETAILS
-from services.notifications.domain.board import ACTIONS, CODES
+from services.notifications.domain.board import ACTIONS, CODES, CONTACT, RELEASE_REASONS
 from services.notifications.domain.rule_texts import OUTCOMES
 from services.notifications.domain.texts import TEXTS
 from services.notifications.domain.visibility import Role
@@ -53,6 +57,22 @@ def test_every_code_and_action_has_a_text() -> None:
     for _, status, action in ((r, s, a) for r, m in ACTIONS.items() for s, each in m.items() for a in each):
         assert {status, action} <= set(TEXTS)
     assert all(text.nl and text.en for text in TEXTS.values())
+
+
+def test_what_may_be_released_is_what_intake_withholds_and_has_texts() -> None:
+    assert {field: frozenset(names) for field, names in CONTACT.items()} == WITHHELD
+    assert get_args(ReleaseIn.model_fields["reason"].annotation) == RELEASE_REASONS
+    assert {f"release.{each}" for each in (*CONTACT, *RELEASE_REASONS, "referrals", "cases")} <= set(TEXTS)
+    assert {name for names in CONTACT.values() for name in names} <= set(TEXTS)
+
+
+def test_every_rule_of_safe_contact_says_what_is_not_allowed() -> None:
+    rules = SafeContact(secret_address=True, do_not=list(get_args(Channel))).restrictions()
+    assert len(rules) == 5
+    for rule in rules:
+        text = TEXTS[f"safe-contact.{rule}"]
+        assert re.search(r"\b(geen|niet|niemand)\b", text.nl), text
+        assert re.search(r"\b(no|not|nobody)\b", text.en), text
 
 
 @pytest.mark.parametrize("rule", [rule.code for rule in RULES])
