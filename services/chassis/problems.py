@@ -11,8 +11,10 @@ from starlette.responses import JSONResponse
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:problem-type:hulpketen:"
-# A name that a contract could have; anything else in a path may be what somebody wrote.
-_FIELD_NAME = re.compile(r"[a-z_][A-Za-z_-]{0,39}\d{0,2}")
+# A name that a body's contract could have; anything else in its path may be what somebody wrote.
+_FIELD_NAME = re.compile(r"[a-z][A-Za-z]{0,39}\d{0,2}")
+# Names of parameters come from our own code.
+_PARAMETER = re.compile(r"[a-z_][A-Za-z_-]{0,39}\d{0,2}")
 TOO_LARGE = "The body is larger than is taken here. Send less at once."
 UNREADABLE = "The body cannot be read: send JSON in UTF-8 that is not nested deeper than 32."
 _TITLES = {
@@ -88,11 +90,12 @@ class Problem(Exception):
         return JSONResponse(self.body(), self.status, self.headers, media_type=MEDIA_TYPE)
 
 
-def pointer(path: Iterable[str | int]) -> str:
+def pointer(path: Iterable[str | int], place: str = "body") -> str:
     """A JSON pointer (RFC 6901) of names and indexes; it stops before a name that no contract would have."""
+    names = _FIELD_NAME if place == "body" else _PARAMETER
     parts: list[str] = []
     for part in path:
-        if isinstance(part, str) and not _FIELD_NAME.fullmatch(part):
+        if isinstance(part, str) and not names.fullmatch(part):
             break
         parts.append(f"/{part}")
     return "".join(parts)
@@ -110,7 +113,7 @@ def field_errors(errors: Iterable[Mapping[str, Any]], place: str | None = None) 
         rest = path if place else path[1:]
         if error["type"] == "json_invalid":
             rest = ()
-        found.append(FieldError(pointer(rest), str(error["type"]).replace("_", "-"), _message(error), where))
+        found.append(FieldError(pointer(rest, where), str(error["type"]).replace("_", "-"), _message(error), where))
     return found
 
 

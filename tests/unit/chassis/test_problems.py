@@ -53,7 +53,18 @@ def test_pydantic_errors_become_pointers_without_values() -> None:
 
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [((), ""), (("a", 0, "bC"), "/a/0/bC"), (("a", "x y", "b"), "/a"), (("a/b",), ""), (("page_size",), "/page_size")],
+    [
+        ((), ""),
+        (("a", 0, "bC"), "/a/0/bC"),
+        (("a", "x y", "b"), "/a"),
+        (("a/b",), ""),
+        (("houseNumber", "line2"), "/houseNumber/line2"),
+        (("a", "jan_de_vries"), "/a"),
+        (("a", "jan-de-vries", "b"), "/a"),
+        (("Jansen",), ""),
+        (("a123456782",), ""),
+        (("a" * 43,), ""),
+    ],
 )
 def test_a_pointer_names_what_a_contract_could(path: tuple[str | int, ...], expected: str) -> None:
     assert pointer(path) == expected
@@ -62,6 +73,8 @@ def test_a_pointer_names_what_a_contract_could(path: tuple[str | int, ...], expe
 def test_the_place_comes_with_the_location() -> None:
     (error,) = field_errors([{"loc": ("query", "limit"), "type": "int_parsing", "msg": "no", "input": "many"}])
     assert error == FieldError("/limit", "int-parsing", "no", "query")
+    (error,) = field_errors([{"loc": ("path", "case_id"), "type": "missing", "msg": "no", "input": None}])
+    assert error == FieldError("/case_id", "missing", "no", "path")
 
 
 def test_the_answer_has_the_members_of_the_standard_and_its_own() -> None:

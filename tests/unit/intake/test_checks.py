@@ -209,3 +209,11 @@ def test_a_body_is_described_without_references() -> None:
     assert "houseNumberAddition" in text
     assert "$ref" not in text
     assert "$defs" not in text
+
+
+@pytest.mark.parametrize("name", ["Jan de Vries", "jan_de_vries", "jan-de-vries", "Jansen", "999990019", "0612345678"])
+def test_a_personal_value_as_a_name_is_not_repeated(name: str) -> None:
+    sent = signal(**{name: 1}, client={"bsn": "999991000", name: 2}, contact={name: {name: 3}})
+    found = errors(sent)
+    assert {error.pointer for error in found} == {"", "/client", "/contact"}
+    assert name not in str(found)
