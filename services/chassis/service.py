@@ -45,6 +45,9 @@ from services.chassis.telemetry import current_traceparent, start_record_span
 log = get_logger(__name__)
 RELAY_EVERY_S = 1.0
 HOUSEKEEPING_EVERY_S = 10.0
+# How long work under way may take to end by itself at a stop. What is cancelled goes on in a thread of the database's
+# driver, and would open a connection that nobody closes any more.
+ENDING_S = 0.25
 Hook = Callable[[], Awaitable[None]]
 BatchHandler = Callable[[Sequence[Record]], Awaitable[list[DeadLetter]]]
 
@@ -152,6 +155,10 @@ class Service:
         )
 
     @cached_property
+    def _stopping(self) -> asyncio.Event:
+        return asyncio.Event()
+
+    @cached_property
     def digest_key(self) -> DerivedKey:
         """The key of digests of requests: the same for ever, or what was done before a new master key is done again."""
         return DerivedKey(self.keys, "request-digests", oldest=True)
@@ -191,9 +198,12 @@ class Service:
         """Stop consuming, let what is under way finish within bounds, and disconnect."""
         for hook in self._on_stop:
             await hook()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._stopping.set()
+        if self._tasks:
+            _, going_on = await asyncio.wait(self._tasks, timeout=ENDING_S)
+            for task in going_on:
+                task.cancel()
+            await asyncio.gather(*going_on, return_exceptions=True)
         if self._background:
             await asyncio.wait(self._background, timeout=self.settings.http.shutdown_s)
         with suppress(StoreUnavailable):
@@ -224,17 +234,22 @@ class Service:
             self._task(self._forever(name, seconds, work))
 
     async def _until_done(self, hook: Hook) -> None:
-        while True:
+        while not self._stopping.is_set():
             try:
                 return await hook()
             except StoreUnavailable as error:
                 log.warning("start_waits", error=error)
-                await asyncio.sleep(1)
+                await self._pause(1)
+        raise asyncio.CancelledError
 
     async def _forever(self, name: str, seconds: float, work: Hook) -> None:
-        while True:
+        while not self._stopping.is_set():
             await _quietly(name, work())
-            await asyncio.sleep(seconds)
+            await self._pause(seconds)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _relay(self) -> None:
         try:

@@ -48,12 +48,22 @@ async def started(infrastructure: Infrastructure, database: str, folder: Path) -
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services.audit", env=environment(infrastructure, database, port, folder)
     )
+    try:
+        await until_ready(process, port)
+    except BaseException:
+        process.kill()
+        raise
+    return process
+
+
+async def until_ready(process: Process, port: int) -> None:
+    """Until it says so. Raises TimeoutError, AssertionError."""
     async with asyncio.timeout(30), httpx.AsyncClient(trust_env=False) as client:
         while True:
             assert process.returncode is None
             try:
                 if (await client.get(f"http://127.0.0.1:{port}/readyz")).status_code == httpx.codes.OK:
-                    return process
+                    return
             except httpx.HTTPError:
                 pass
             await asyncio.sleep(POLL_S)
