@@ -13,6 +13,7 @@ from services.chassis.problems import FieldError, Problem
 from services.intake.domain import columns
 
 NO_POINTERS: Mapping[str, str] = {}
+_REFERENCE = 128
 _TOO_LONG = FieldError("", "too-long", "The line is longer than is taken")
 
 
@@ -128,7 +129,8 @@ class _Header:
         try:
             (cells,) = csv.reader(raw.decode().splitlines(keepends=True), delimiter=self.delimiter, strict=True)
         except UnicodeDecodeError:
-            return Line(number, raw, errors=(FieldError("", "not-utf-8", "Must be text in UTF-8"),))
+            wrong = FieldError("", "not-utf-8", "Must be text in UTF-8")
+            return Line(number, raw, None, self._reference(raw), (wrong,))
         except (csv.Error, ValueError):
             return Line(number, raw, errors=(FieldError("", "not-csv", "Is not a row of CSV"),))
         if len(cells) != len(self.fields):
@@ -137,12 +139,32 @@ class _Header:
         signal = columns.signal_of(self.fields, cells)
         return Line(number, raw, json.dumps(signal).encode(), signal.get("reference"), pointers=self.pointers)
 
+    def _reference(self, raw: bytes) -> str | None:
+        """The reference of a row that is not all UTF-8, where it is itself and the row has as many cells as it must."""
+        try:
+            (cells,) = csv.reader(_lenient(raw).splitlines(keepends=True), delimiter=self.delimiter, strict=True)
+        except (csv.Error, ValueError):
+            return None
+        if len(cells) != len(self.fields):
+            return None
+        return _readable(dict(zip(self.fields, cells, strict=True)).get("reference", "").strip())
+
 
 def reference_of(raw: bytes) -> str | None:
     """The sender's reference in a line that was refused, where it can be read."""
     try:
-        value = json.loads(raw)
+        value = json.loads(_lenient(raw))
     except (ValueError, RecursionError):
         return None
-    reference = value.get("reference") if isinstance(value, dict) else None
-    return reference if isinstance(reference, str) and len(reference) <= 128 and reference.isprintable() else None
+    return _readable(value.get("reference") if isinstance(value, dict) else None)
+
+
+def _lenient(raw: bytes) -> str:
+    return raw.decode(errors="replace")
+
+
+def _readable(reference: Any) -> str | None:
+    """The reference where it can be read, and is one: what was no UTF-8 in it is no more what the sender wrote."""
+    if not isinstance(reference, str) or not 0 < len(reference) <= _REFERENCE or not reference.isprintable():
+        return None
+    return None if "\ufffd" in reference else reference

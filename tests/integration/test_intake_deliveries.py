@@ -234,6 +234,15 @@ async def test_another_content_under_the_key_of_a_delivery_is_refused_before_it_
     assert await taken(intake) == before
 
 
+async def test_a_row_that_is_not_utf_8_is_reported_with_its_line_and_reference(intake: Intake) -> None:
+    header = "kenmerk;gemeentecode;signaalpartner;burgerservicenummer;naam\n"
+    rows = "".join(f"latijn-{n};0106;Huur;{BSNS[0]};{name}\n" for n, name in enumerate(("Jansen", "José", "Smit")))
+    report = (await deliver(intake, (header + rows).encode("latin-1"), CSV)).json()
+    assert (report["lines"], report["taken"]) == (3, 2)
+    (refused,) = report["refused"]
+    assert (refused["line"], refused["reference"], refused["reasons"][0]["code"]) == (3, "latijn-1", "not-utf-8")
+
+
 async def test_the_key_of_a_delivery_is_stored_hidden(intake: Intake) -> None:
     answer = await deliver(intake, ndjson(line("hidden-1")), NDJSON, key="Anna.Sleutelwoord")
     assert answer.json()["taken"] == 1

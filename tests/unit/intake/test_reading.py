@@ -142,6 +142,9 @@ def test_any_record_maps_to_something(record: dict[str, Any]) -> None:
         (b'{"reference": "a\\u0000"}', None),
         (b"[" * 100_000, None),
         (b"\xff", None),
+        (b'{"reference": "k1", "x": "\xe9"}', "k1"),
+        (b'{"reference": "k\xe9"}', None),
+        (b'{"reference": ""}', None),
         (b"[]", None),
     ],
 )
@@ -188,3 +191,25 @@ def test_a_ddas_delivery_whose_municipality_comes_late_holds_little() -> None:
     sizes = asyncio.run(held())
     assert sum(sizes) == 400
     assert 0 < max(sizes) < 300
+
+
+@pytest.mark.parametrize(
+    ("row", "reference"),
+    [
+        (b"k-1;Jos\xe9", "k-1"),
+        (b'"k;1";"Jos\xe9"', "k;1"),
+        (b"k\xe91;Jos", None),
+        (b"k-1;Jos\xe9;0612345678", None),
+        (b"Jos\xe9", None),
+        (b'k-1;"Jos\xe9"x', None),
+        (b";Jos\xe9", None),
+    ],
+)
+def test_a_row_that_is_not_utf_8_has_its_number_and_its_reference_where_that_can_be_read(
+    row: bytes, reference: str | None
+) -> None:
+    content = b"kenmerk;achternaam\nk-0;Jansen\n" + row + b"\nk-2;Jansen\n"
+    found = read(lambda chunks: csv_rows(chunks, LIMIT), content, [7])
+    assert [line.number for line in found] == [2, 3, 4]
+    assert [line.reference for line in found] == ["k-0", reference, "k-2"]
+    assert [[error.code for error in line.errors] for line in found] == [[], ["not-utf-8"], []]
