@@ -11,7 +11,7 @@ from services.chassis.incoming import Idempotency
 from services.chassis.problems import FieldError, Problem
 from services.intake.bodies import body, described
 from services.intake.choosing import Choices
-from services.intake.domain.choice import ChoiceIn, CodeIn, NotNow
+from services.intake.domain.choice import ChoiceIn, CodeIn, NotNow, unreachable
 from services.intake.messages import NotSent
 from services.intake.store import Document, IntakeStore
 
@@ -30,7 +30,7 @@ def routes(store: IntakeStore, choices: Choices) -> APIRouter:
 
     @router.post("/v1/tests/{test}/choice", status_code=202, openapi_extra=described(ChoiceIn))
     async def post_choice(
-        test: TestId, given: Annotated[ChoiceIn, Depends(body(ChoiceIn))], key: Idempotency
+        test: TestId, given: Annotated[ChoiceIn, Depends(body(ChoiceIn, unreachable))], key: Idempotency
     ) -> dict[str, str]:
         """Choose help. It counts once a code is entered that is sent to the contact, or a professional confirms."""
         state = await _test(store, test)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import hmac
 import uuid
 from collections.abc import Mapping
-from typing import Annotated, Any
+from functools import partial
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 
 from services.chassis.incoming import Idempotency
 from services.chassis.pipeline.engine import Engine
 from services.chassis.pipeline.model import Command
-from services.chassis.problems import FieldError, Problem
 from services.intake.bodies import body, described
 from services.intake.domain.choice import complete
 from services.intake.domain.directory import offer
-from services.intake.domain.questionnaire import Questionnaire, TestIn, complaints, score
+from services.intake.domain.questionnaire import Questionnaire, TestIn, further, score
 from services.intake.store import Document, IntakeStore
 
 
@@ -24,6 +24,7 @@ def routes(engine: Engine, store: IntakeStore, questionnaires: Mapping[str, Ques
     """The routes /v1/questionnaires/current and /v1/tests. The last of `questionnaires` is the current one."""
     router = APIRouter(tags=["tests"])
     current = list(questionnaires.values())[-1]
+    read: Any = Depends(body(TestIn, partial(further, questionnaires)))
 
     @router.get("/v1/questionnaires/current")
     async def get_questionnaire() -> dict[str, Any]:
@@ -31,11 +32,9 @@ def routes(engine: Engine, store: IntakeStore, questionnaires: Mapping[str, Ques
         return current.model_dump(by_alias=True, exclude_none=True)
 
     @router.post("/v1/tests", status_code=201, openapi_extra=described(TestIn))
-    async def post_test(
-        request: Request, given: Annotated[TestIn, Depends(body(TestIn))], key: Idempotency
-    ) -> dict[str, Any]:
+    async def post_test(request: Request, key: Idempotency, given: TestIn = read) -> dict[str, Any]:
         """Take the test: the exit, the reasons, and help that fits. Nobody is asked who they are."""
-        questionnaire = _checked(questionnaires, given)
+        questionnaire = questionnaires[given.questionnaire]
         outcome = score(questionnaire, given.answers)
         test = _test_id(request.app.state.digest_key(), key.key) if key else str(uuid.uuid4())
         decide = complete(test, given.municipality, questionnaire.version, outcome)
@@ -44,16 +43,6 @@ def routes(engine: Engine, store: IntakeStore, questionnaires: Mapping[str, Ques
         return _answer(questionnaire, state, services)
 
     return router
-
-
-def _checked(questionnaires: Mapping[str, Questionnaire], given: TestIn) -> Questionnaire:
-    questionnaire = questionnaires.get(given.questionnaire)
-    if questionnaire is None:
-        unknown = FieldError("/questionnaire", "unknown-version", "Is not a version of the questionnaire")
-        raise Problem(400, type="invalid", errors=[unknown])
-    if wrong := complaints(questionnaire, given.answers):
-        raise Problem(400, type="invalid", errors=[FieldError(*each) for each in wrong])
-    return questionnaire
 
 
 def _test_id(digest_key: bytes, key: str) -> str:

@@ -14,6 +14,8 @@ from services.chassis.problems import FieldError, Problem, field_errors
 from services.intake.domain.checks import context
 
 Model = TypeVar("Model", bound=BaseModel)
+# From JSON as it was sent, of any shape, to what is wrong with it: (pointer, code, message).
+Further = Callable[[Any], list[tuple[str, str, str]]]
 
 
 def parse(model: type[Model], content: bytes, now: datetime) -> Model | list[FieldError]:
@@ -24,14 +26,21 @@ def parse(model: type[Model], content: bytes, now: datetime) -> Model | list[Fie
         return field_errors(error.errors(include_url=False), "body")
 
 
-def body(model: type[Model]) -> Callable[..., Awaitable[Model]]:
-    """A dependency: the request's body as this model. Raises Problem 400. Describe it with `described`."""
+def body(model: type[Model], further: Further = lambda _: []) -> Callable[..., Awaitable[Model]]:
+    """A dependency: the request's body as this model. Raises Problem 400. Describe it with `described`.
+
+    `further` looks at the body as it was sent, for what the fields alone do not show; a model would say it only once
+    all fields are right. What it says of a place that has an error is left out.
+    """
 
     # The declared parameter has FastAPI read the body first, so that the chassis can check it (content type, nesting).
-    async def read(request: Request, _: Annotated[Any, JsonBody()]) -> Model:
+    async def read(request: Request, sent: Annotated[Any, JsonBody()]) -> Model:
         found = parse(model, await request.body(), datetime.now(UTC))
-        if isinstance(found, list):
-            raise Problem(400, type="invalid", errors=found)
+        errors = found if isinstance(found, list) else []
+        places = {error.pointer for error in errors}
+        errors += [error for each in further(sent) if (error := FieldError(*each)).pointer not in places]
+        if errors or isinstance(found, list):
+            raise Problem(400, type="invalid", errors=errors)
         return found
 
     return read

@@ -137,6 +137,45 @@ async def test_wrong_answers_are_named_all_at_once(intake: Intake) -> None:
     assert "geheim" not in answer.text
 
 
+async def test_errors_of_form_and_of_content_come_together(intake: Intake) -> None:
+    body = {
+        "questionnaire": "1999-1",
+        "municipality": "Assen",
+        "extra": 1,
+        "answers": {"bills": "always", "arrears": ["geheim"], "bailiff": ["no"] * 21, "living": [1], "change": []},
+    }
+    answer = await intake.client.post("/v1/tests", json=body)
+    assert answer.status_code == 400
+    missing = {(f"/answers/{name}", "missing") for name in ("change", "threat", "overview", "support", "children")}
+    assert {(error["pointer"], error["code"]) for error in answer.json()["errors"]} == missing | {
+        ("/questionnaire", "unknown-version"),
+        ("/municipality", "string-pattern-mismatch"),
+        ("/extra", "extra-forbidden"),
+        ("/answers/bills", "list-type"),
+        ("/answers/arrears", "unknown-answer"),
+        ("/answers/bailiff", "too-long"),
+        ("/answers/living/0", "string-type"),
+    }
+    others: tuple[Any, ...] = ([], {}, {"questionnaire": 1, "answers": 2}, None, {"answers": {"x": 1}})
+    for wrong in others:
+        assert (await intake.client.post("/v1/tests", json=wrong)).status_code == 400
+
+
+async def test_all_that_is_wrong_with_a_choice_is_named_at_once(intake: Intake) -> None:
+    test = (await take(intake, NEARBY)).json()["test"]
+    body = {"contact": contact(19) | {"phone": None, "postcode": "0000AA"}, "consent": False}
+    answer = await intake.client.post(f"/v1/tests/{test}/choice", json=body)
+    assert {error["pointer"] for error in answer.json()["errors"]} == {
+        "/service",
+        "/consent",
+        "/contact",
+        "/contact/postcode",
+    }
+    others: tuple[Any, ...] = ([], {"contact": []}, {"contact": {"phone": 1}})
+    for wrong in others:
+        assert (await intake.client.post(f"/v1/tests/{test}/choice", json=wrong)).status_code == 400
+
+
 async def test_the_same_key_is_the_same_test(intake: Intake) -> None:
     key = {"Idempotency-Key": str(uuid.uuid4())}
     first, again = await take(intake, NEARBY, **key), await take(intake, NEARBY, **key)

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from hulpketen_contracts.tests import ChoiceConfirmed, TestCompleted
-from pydantic import Field, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, StringConstraints
 
 from services.chassis.pipeline.model import Context, Decide, Decision, Emit, State
 from services.intake.domain.checks import Addition, Body, Email, HouseNumber, Name, PastDate, Phone, Postcode
@@ -38,12 +37,6 @@ class ChoiceContact(Body):
     postcode: Postcode
     house_number: HouseNumber
     house_number_addition: Addition | None = None
-
-    @model_validator(mode="after")
-    def _reachable(self) -> Self:
-        if self.phone is None and self.email is None:
-            raise PydanticCustomError("contact", "Needs a phone or an email")
-        return self
 
     def client(self) -> Client:
         """What leads to the person, once a professional has seen who it is."""
@@ -86,6 +79,14 @@ class ChoiceIn(Body):
         """What goes into the vault, by kind."""
         restrictions = self.safe_contact.restrictions() if self.safe_contact else []
         return self.contact.personal() | ({"safe-contact": restrictions} if restrictions else {})
+
+
+def unreachable(sent: Any) -> list[tuple[str, str, str]]:
+    """What is wrong with a choice beyond the form of its fields: (pointer, code, message). `sent` is any JSON."""
+    contact = sent.get("contact") if isinstance(sent, dict) else None
+    if not isinstance(contact, dict) or contact.get("phone") is not None or contact.get("email") is not None:
+        return []
+    return [("/contact", "contact", "Needs a phone or an email")]
 
 
 class CodeIn(Body):

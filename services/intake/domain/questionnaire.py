@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from hulpketen_contracts.values import Exit
 from pydantic import BaseModel, ConfigDict, Field
@@ -106,6 +106,30 @@ def complaints(questionnaire: Questionnaire, answers: Mapping[str, list[str]]) -
         elif len(given) > 1 and not question.multiple:
             found.append((pointer, "one-answer", "Takes one answer"))
     return found
+
+
+def further(questionnaires: Mapping[str, Questionnaire], sent: Any) -> list[tuple[str, str, str]]:
+    """What is wrong with a filled-in test beyond the form of its fields, as `complaints` has it; `sent` is any JSON.
+
+    Answers to a version that is not known are held against the current one, the last of `questionnaires`.
+    """
+    if not isinstance(sent, dict):
+        return []
+    version, answers = sent.get("questionnaire"), sent.get("answers")
+    questionnaire = questionnaires.get(version) if isinstance(version, str) else None
+    found: list[tuple[str, str, str]] = []
+    if isinstance(version, str) and questionnaire is None:
+        found.append(("/questionnaire", "unknown-version", "Is not a version of the questionnaire"))
+    if isinstance(answers, dict):
+        readable = {name: given if _are_texts(given) else [] for name, given in answers.items()}
+        unreadable = {f"/answers/{name}" for name, given in answers.items() if not _are_texts(given)}
+        wrong = complaints(questionnaire or list(questionnaires.values())[-1], readable)
+        found += [each for each in wrong if each[0] not in unreadable]
+    return found
+
+
+def _are_texts(given: Any) -> bool:
+    return isinstance(given, list) and all(isinstance(each, str) for each in given)
 
 
 def score(questionnaire: Questionnaire, answers: Mapping[str, list[str]]) -> Outcome:

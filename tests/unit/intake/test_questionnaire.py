@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.intake import questionnaire_files
-from services.intake.domain.questionnaire import EXITS, Question, Questionnaire, complaints, parse, score
+from services.intake.domain.questionnaire import EXITS, Question, Questionnaire, complaints, further, parse, score
 
 VERSIONS = questionnaire_files.load()
 CURRENT = list(VERSIONS.values())[-1]
@@ -67,3 +67,9 @@ def test_a_questionnaire_whose_parts_do_not_fit_is_refused() -> None:
         parse(CURRENT.model_copy(update={"reasons": {}}).model_dump_json(by_alias=True).encode())
     with pytest.raises(ValueError, match="exit"):
         parse(CURRENT.model_copy(update={"scoring": ()}).model_dump_json(by_alias=True).encode())
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3)))
+def test_whatever_is_sent_is_looked_at_without_an_error(value: object) -> None:
+    for sent in (value, {"questionnaire": value, "answers": value}, {"answers": {"bills": value, "": value}}):
+        further(VERSIONS, sent)
