@@ -14,9 +14,10 @@ TYPE_PREFIX = "urn:problem-type:hulpketen:"
 # A name that a body's contract could have; anything else in its path may be what somebody wrote.
 _FIELD_NAME = re.compile(r"[a-z][A-Za-z]{0,39}\d{0,2}")
 # Names of parameters come from our own code.
-_PARAMETER = re.compile(r"[a-z_][A-Za-z_-]{0,39}\d{0,2}")
+_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z_-]{0,39}\d{0,2}")
 TOO_LARGE = "The body is larger than is taken here. Send less at once."
 UNREADABLE = "The body cannot be read: send JSON in UTF-8 that is not nested deeper than 32."
+_OBJECT_NEEDED = frozenset({"model_attributes_type", "model_type", "dict_type"})
 _TITLES = {
     400: "The request is not valid",
     401: "Sign in first",
@@ -120,6 +121,8 @@ def field_errors(errors: Iterable[Mapping[str, Any]], place: str | None = None) 
 def _message(error: Mapping[str, Any]) -> str:
     if error["type"] == "json_invalid" and error["loc"] and isinstance(error["loc"][-1], int):
         return f"Is not JSON, from character {error['loc'][-1] + 1} on"
+    if error["type"] in _OBJECT_NEEDED:
+        return "Must be a JSON object"
     message = str(error.get("msg", "")).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     return "Not allowed here" if any(leaf in message for leaf in _leaves(error.get("input"))) else message
 

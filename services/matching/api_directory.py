@@ -23,7 +23,7 @@ from hulpketen_contracts.values import (
     ShortText,
     Url,
 )
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from services.chassis.auth import Principal, requires
 from services.chassis.incoming import RequestModel
@@ -54,11 +54,13 @@ class ServiceEntry(RequestModel):
     capacity: Capacity | None = None
     url: Url | None = None
 
-    @model_validator(mode="after")
-    def _ages_in_order(self) -> ServiceEntry:
-        if self.minimum_age is not None and self.maximum_age is not None and self.minimum_age > self.maximum_age:
-            raise ValueError("maximumAge must not be below minimumAge")
-        return self
+    @field_validator("maximum_age")
+    @classmethod
+    def _ages_in_order(cls, value: int | None, info: ValidationInfo) -> int | None:
+        lowest = info.data.get("minimum_age")
+        if value is not None and lowest is not None and value < lowest:
+            raise ValueError("Must not be below minimumAge")
+        return value
 
 
 class OrganisationEntry(RequestModel):

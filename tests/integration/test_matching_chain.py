@@ -167,7 +167,7 @@ async def test_bad_input_is_refused_and_not_repeated(matching: Matching, intake:
         (coordinator, "POST", f"/v1/cases/{case}/close", {"result": "Jansen"}, "/result"),
         (coordinator, "PUT", "/v1/services/new", HELP | {"organisation": "jansen"}, "/organisation"),
         (coordinator, "PUT", "/v1/services/new", HELP | {"status": "Jansen", "kind": "Jansen!"}, "/status"),
-        (coordinator, "PUT", "/v1/services/new", HELP | {"minimumAge": 18, "maximumAge": 4}, ""),
+        (coordinator, "PUT", "/v1/services/new", HELP | {"minimumAge": 18, "maximumAge": 4}, "/maximumAge"),
         (coordinator, "PUT", "/v1/organisations/new", HELPER | {"municipalities": []}, "/municipalities"),
     ]
     for who, method, path, body, pointer in refusals:
@@ -175,6 +175,8 @@ async def test_bad_input_is_refused_and_not_repeated(matching: Matching, intake:
         assert response.status_code == 400, response.text
         assert response.json()["errors"][0]["pointer"] == pointer
         assert "jansen" not in response.text.lower()
+    ages = await matching.ask(coordinator, "PUT", "/v1/services/new", HELP | {"minimumAge": 118, "maximumAge": 104})
+    assert ages.json()["errors"][0]["message"] == "Must not be below minimumAge"
     foreign = await matching.ask(coordinator, "PUT", "/v1/services/new", HELP | {"municipalities": [ASSEN, ELSEWHERE]})
     assert foreign.status_code == 403
 

@@ -309,6 +309,12 @@ async def test_a_body_that_is_no_json_is_told_where_and_what_to_send(http: httpx
     assert "UTF-8" in unreadable["detail"]
 
 
+@pytest.mark.parametrize("body", [b"[]", b'"geheim"', b"12345"])
+async def test_a_body_that_is_no_object_is_told_so(body: bytes, http: httpx.AsyncClient) -> None:
+    (error,) = problem(await http.post("/v1/notes/1", content=body, headers=JSON), 400, "invalid")["errors"]
+    assert (error["pointer"], error["message"]) == ("", "Must be a JSON object")
+
+
 async def test_a_body_has_a_limit_and_a_stream_its_own(http: httpx.AsyncClient) -> None:
     async def chunks(count: int) -> AsyncIterator[bytes]:
         for _ in range(count):
@@ -374,7 +380,7 @@ async def test_the_idempotency_key_comes_with_organisation_and_digest(
     for wrong in ("x" * 201, "a b", ""):
         response = await http.post("/v1/notes/1", json=body, headers={"Idempotency-Key": wrong})
         (error,) = problem(response, 400)["errors"]
-        assert (error["in"], error["pointer"]) == ("header", "")
+        assert (error["in"], error["pointer"]) == ("header", "/Idempotency-Key")
 
 
 async def test_a_request_goes_on_with_its_trace(
