@@ -40,8 +40,11 @@ class Residents:
         await asyncio.gather(*(self._newcomer(person) for person in persons))
 
     async def known(self, persons: Sequence[Person]) -> None:
-        """People about whom signals came ask for self-help: that joins the case that they have."""
-        await asyncio.gather(*(self._ask_for_help(person, {}, None, SELF_HELP) for person in persons))
+        """People about whom signals came ask for self-help: that joins the case that they have.
+
+        A professional confirms who they are; a code would not, to a telephone that only a creditor named.
+        """
+        await asyncio.gather(*(self._ask_for_help(person, {}, None, SELF_HELP, seen=True) for person in persons))
 
     async def _newcomer(self, person: Person) -> None:
         safe = {"secretAddress": True, "doNot": ["call", "message"]} if self._dice.random() < _SAFE else None
@@ -49,14 +52,21 @@ class Residents:
         self._ledger.newcomers += 1
 
     async def _ask_for_help(
-        self, person: Person, trouble: dict[str, list[str]], safe: dict[str, Any] | None, wanted: str | None
+        self,
+        person: Person,
+        trouble: dict[str, list[str]],
+        safe: dict[str, Any] | None,
+        wanted: str | None,
+        *,
+        seen: bool = False,
     ) -> None:
+        """`seen`: a professional knows who it is."""
         async with self._room:
             test, offered = await self._take_test(person, trouble)
             service = next((each for each in offered if each["service"] == wanted), self._dice.choice(offered))
             choice = {"service": service["service"], "contact": _contact(person), "consent": True, "safeContact": safe}
             await self._choose(test, choice)
-            if safe:
+            if safe or seen:
                 await self._confirmed_by_professional(test)
             else:
                 await self._enter_code(test, choice, person)
