@@ -196,7 +196,7 @@ class FileKeyProvider:
         self._refresh()
 
     async def prepare(self) -> None:
-        self._refresh()
+        """The file was read when this was made."""
 
     async def close(self) -> None:
         """Nothing is open."""
