@@ -121,7 +121,7 @@ def problem_of(error: errors.MatchingError) -> Problem:
 
 def _fields(error: errors.MatchingError) -> list[FieldError]:
     if isinstance(error, errors.CodeRefused):
-        return [FieldError(f"/{error.field}", "code", str(error))]
+        return [FieldError(f"/{field}", "code", what) for field, what in error.wrong.items()]
     if type(error) not in FIELDS:
         return []
     place, pointer, code = FIELDS[type(error)]

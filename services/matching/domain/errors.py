@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+_NO_TEXT = "Free text is not taken."
 
 
 class MatchingError(Exception):
@@ -58,13 +60,16 @@ class NotAllowedNow(MatchingError):
 
 
 class CodeRefused(MatchingError):
-    """The reason or outcome is missing, not due here, or not of the list."""
+    """A reason or outcome is missing, not due here, or not of the list. `wrong`: each such field, with its codes."""
 
-    def __init__(self, field: str, codes: Sequence[str]) -> None:
-        due = f"Give one of: {', '.join(codes)}." if codes else "None is due here: leave it out."
-        super().__init__(f"{due} Free text is not taken.")
-        self.field = field
-        self.codes = tuple(codes)
+    def __init__(self, wrong: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(f"{' '.join(f'{field}: {_due(codes)}' for field, codes in wrong.items())} {_NO_TEXT}")
+        self.wrong = {field: f"{_due(codes)} {_NO_TEXT}" for field, codes in wrong.items()}
+        self.codes = tuple(code for codes in wrong.values() for code in codes)
+
+
+def _due(codes: Sequence[str]) -> str:
+    return f"Give one of: {', '.join(codes)}." if codes else "None is due here: leave it out."
 
 
 class NotYourMunicipality(MatchingError):

@@ -213,10 +213,13 @@ def _parts(referral: Referral, actor: Actor | None) -> set[Part]:
 
 
 def _check_codes(row: Transition, step: Step) -> None:
+    wrong: dict[str, tuple[str, ...]] = {}
     for field, code in (("reason", step.reason), ("outcome", step.outcome)):
         codes = row.due.codes if row.due and row.due.field == field else ()
         if (code not in codes) if codes else (code is not None):
-            raise CodeRefused(field, codes)
+            wrong[field] = codes
+    if wrong:
+        raise CodeRefused(wrong)
 
 
 def _moved(before: Referral, row: Transition, step: Step, context: Context) -> Referral:

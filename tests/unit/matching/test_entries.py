@@ -49,6 +49,15 @@ def test_no_organisation_takes_the_name_of_the_feed_of_a_municipality() -> None:
     assert entries.put(None, near, {ASSEN}, context())
 
 
+def test_each_code_that_is_wrong_is_named_with_what_is_due() -> None:
+    problem = problem_of(errors.CodeRefused({"reason": ["capacity", "other"], "outcome": []}))
+    assert [(wrong.pointer, wrong.message) for wrong in problem.errors] == [
+        ("/reason", "Give one of: capacity, other. Free text is not taken."),
+        ("/outcome", "None is due here: leave it out. Free text is not taken."),
+    ]
+    assert problem.extensions == {"allowed": ["capacity", "other"]}
+
+
 def test_every_error_has_its_problem_and_says_what_to_do() -> None:
     made: list[errors.MatchingError] = [
         errors.NotFound(),
@@ -57,7 +66,7 @@ def test_every_error_has_its_problem_and_says_what_to_do() -> None:
         errors.ServiceNotOffered(),
         errors.AlreadyReferred("id"),
         errors.NotAllowedNow("made", ["accept"]),
-        errors.CodeRefused("reason", ["capacity"]),
+        errors.CodeRefused({"reason": ["capacity"]}),
         errors.NotYourMunicipality(),
         errors.OrganisationUnknown(),
         errors.ServiceNotFound(),

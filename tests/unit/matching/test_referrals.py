@@ -112,8 +112,13 @@ def test_each_code_that_is_due_is_taken_and_no_other(row: Transition) -> None:
             referrals.act(played.state, wrong, world())
         assert "Jansen" not in str(refused.value)
     both = Step(played.referral["referral"], row.action, ACTORS[row.who], row.due.codes[0], row.due.codes[0])
-    with pytest.raises(CodeRefused):
+    with pytest.raises(CodeRefused) as refused:
         referrals.act(played.state, both, world())
+    assert set(refused.value.wrong) == {other}
+    neither = Step(played.referral["referral"], row.action, ACTORS[row.who], "ill", "ill")
+    with pytest.raises(CodeRefused) as refused:
+        referrals.act(played.state, neither, world())
+    assert list(refused.value.wrong) == ["reason", "outcome"]
 
 
 @pytest.mark.parametrize("row", [row for row in TRANSITIONS if not row.due], ids=name)
