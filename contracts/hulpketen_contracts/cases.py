@@ -11,6 +11,7 @@ from hulpketen_contracts.values import (
     CaseKind,
     CaseResult,
     CaseStatus,
+    Code,
     Count,
     Id,
     Municipality,
@@ -22,7 +23,10 @@ from hulpketen_contracts.values import (
 
 
 class CaseState(Event):
-    """The state of a case to which an event led. `signal`: the one that caused it. `result`: of a closed case."""
+    """The state of a case to which an event led. `signal`: the one that caused it. `result`: of a closed case.
+
+    `flags`: why an open case waits for a human's look, as "choice-not-offered".
+    """
 
     TOPIC = "cases"
     KEY = "person"
@@ -42,6 +46,7 @@ class CaseState(Event):
     signal: Id | None = None
     result: CaseResult | None = None
     opened_at: Time
+    flags: Annotated[list[Code], Field(max_length=20)] = Field(default_factory=list)
 
 
 class CaseOpened(CaseState):

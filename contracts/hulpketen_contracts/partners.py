@@ -50,7 +50,10 @@ class PartnerReferralChanged(Event):
 
 
 class PartnerCaseChanged(Event):
-    """A case, for its municipality. `proposals` where they are what changed; `result` where the case is closed."""
+    """A case, for its municipality. `proposals` where they are what changed; `result` where the case is closed.
+
+    `flags`: why an open case waits for a human's look.
+    """
 
     TYPE = "nl.hulpketen.partners.case-changed.v1"
     TOPIC = "partners.{organisation}"
@@ -68,3 +71,4 @@ class PartnerCaseChanged(Event):
     version: Version
     proposals: Annotated[list[Proposal], Field(max_length=50)] | None = None
     result: CaseResult | None = None
+    flags: Annotated[list[Code], Field(max_length=20)] = Field(default_factory=list)

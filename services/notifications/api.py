@@ -50,7 +50,7 @@ class ReferralView(View):
 
 
 class CaseView(View):
-    """A case of the municipality, with what the rules proposed last."""
+    """A case of the municipality, with what the rules proposed last. `flags`: why it waits for a human's look."""
 
     case: str
     municipality: str
@@ -61,6 +61,7 @@ class CaseView(View):
     signals: int
     version: int
     result: str | None = None
+    flags: list[str] = []
     proposals: list[Proposal] | None = None
 
 

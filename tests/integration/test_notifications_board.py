@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hulpketen_contracts import ReferralAccepted, ReferralCancelled
+from hulpketen_contracts import CaseUpdated, ReferralAccepted, ReferralCancelled
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.conftest import Infrastructure
@@ -217,6 +217,13 @@ async def test_the_coordinators_board_and_a_stream_that_breaks(stack_infra: Infr
         async with a_board(stack_infra, tmp_path) as (service, neighbours):
             page = await a_page(browser, service, "coordinator", "gemeente-assen")
             await page.locator("#cases summary").click()
+            flagged = case(CaseUpdated, version=2, flags=["choice-not-offered", "of-a-later-version"])
+            await service.publish(flagged, FILE)
+            flags = page.locator("#cases .flags li")
+            await expect(flags.first).to_contain_text("De inwoner koos hulp die er nu niet is.")
+            await expect(flags.last).to_contain_text("Iemand moet naar deze zaak kijken.")
+            listed = await service.http.get("/v1/cases", headers=service.token("coordinator", "gemeente-assen"))
+            assert listed.json()["items"][0]["flags"] == ["choice-not-offered", "of-a-later-version"]
             proposal = page.locator("#cases details li").first
             await expect(proposal).to_contain_text("Er is nog plaats.")
             await expect(proposal.get_by_role("button", name="Verwijs")).to_have_count(0)  # it is referred already

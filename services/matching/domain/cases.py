@@ -30,6 +30,7 @@ from services.matching.domain.file import (
     Case,
     File,
     Signal,
+    flag_codes,
     open_case,
     with_case,
     with_flag,
@@ -186,6 +187,7 @@ def case_event(kind: type[CaseState], file: File, case: Case, signal: str | None
         signal=signal,
         result=case.get("result"),
         opened_at=case["opened_at"],
+        flags=flag_codes(case) if case["status"] == "open" else [],
     )
     return Emit(event, subject=case["id"], dataref=f"{policy.intake_url}/v1/cases/{case['id']}/person")
 

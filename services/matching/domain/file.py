@@ -28,6 +28,7 @@ NO_SIGNALS_LEFT = "no-signals-left"
 MERGED = "person-merged"
 NOT_OFFERED = "choice-not-offered"
 NO_MUNICIPALITY = "choice-without-municipality"
+FLAGS = (NO_SIGNALS_LEFT, MERGED, NOT_OFFERED, NO_MUNICIPALITY)
 
 
 class Signal(TypedDict):
@@ -136,6 +137,11 @@ def with_flag(case: Case, code: str, service: str | None = None) -> Case:
     flag: Flag = {"code": code, "service": service} if service else {"code": code}
     flags = case.get("flags", [])
     return case if flag in flags else {**case, "flags": [*flags, flag][-FLAGS_KEPT:]}
+
+
+def flag_codes(case: Case) -> list[str]:
+    """The codes of its flags, each once, in the order in which they came."""
+    return list(dict.fromkeys(flag["code"] for flag in case.get("flags", ())))
 
 
 def without_flags(case: Case, *codes: str) -> Case:

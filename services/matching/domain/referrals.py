@@ -19,7 +19,7 @@ from hulpketen_contracts import (
 from hulpketen_contracts.values import DecidedBy, ReferralStatus
 
 from services.chassis.pipeline.model import Context, Decision, Emit, State
-from services.matching.domain.cases import World, as_decision, as_text, case_in
+from services.matching.domain.cases import World, as_decision, as_text, case_in, tell
 from services.matching.domain.errors import (
     AlreadyReferred,
     CaseIsClosed,
@@ -29,7 +29,7 @@ from services.matching.domain.errors import (
     ServiceNotOffered,
     ServiceUnknown,
 )
-from services.matching.domain.file import NO_MUNICIPALITY, NOT_OFFERED, File, Referral, with_case, without_flags
+from services.matching.domain.file import NO_MUNICIPALITY, NOT_OFFERED, File, Referral, without_flags
 from services.matching.domain.policy import Policy
 
 Part = Literal["receiver", "author", "clock"]
@@ -106,9 +106,10 @@ def make(state: State | None, case_id: str, wanted: Wanted, world: World) -> Dec
     offered(wanted.service, file["municipality"], world)
     if running := running_to(file, case_id, wanted.service):
         raise AlreadyReferred(running["referral"])
-    file = with_case(file, without_flags(case, NOT_OFFERED, NO_MUNICIPALITY))
+    looked_at = without_flags(case, NOT_OFFERED, NO_MUNICIPALITY)
+    file, events = tell(file, looked_at, False, None, world) if looked_at != case else (file, [])
     file, event, referral = add(file, case_id, wanted, world)
-    return as_decision(file, [event], answer(file, referral))
+    return as_decision(file, [*events, event], answer(file, referral))
 
 
 def offered(service: str, municipality: str, world: World) -> None:

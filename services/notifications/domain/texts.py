@@ -57,6 +57,23 @@ TEXTS: Mapping[str, Text] = {
     "met": Text("Voldoet", "Met"),
     "not-met": Text("Voldoet niet", "Not met"),
     "unknown": Text("Niet bekend", "Not known"),
+    "flag.no-signals-left": Text(
+        "Alle meldingen zijn ingetrokken. Kijk of deze zaak dicht kan.",
+        "All signals were withdrawn. See whether this case can be closed.",
+    ),
+    "flag.person-merged": Text(
+        "Deze inwoner bleek al bekend te zijn. Kijk of er nog een zaak van deze inwoner is.",
+        "This resident turned out to be known already. See whether there is another case of this resident.",
+    ),
+    "flag.choice-not-offered": Text(
+        "De inwoner koos hulp die er nu niet is. Zoek samen andere hulp.",
+        "The resident chose help that is not there now. Look for other help together.",
+    ),
+    "flag.choice-without-municipality": Text(
+        "De inwoner koos hulp, maar daarvan kon geen verwijzing worden gemaakt. Verwijs zelf.",
+        "The resident chose help, but no referral could be made of that. Refer yourself.",
+    ),
+    "flag": Text("Iemand moet naar deze zaak kijken.", "Somebody has to look at this case."),
     # Status
     "made": Text("Nieuw", "New"),
     "accepted": Text("Geaccepteerd", "Accepted"),

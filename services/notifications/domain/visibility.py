@@ -37,7 +37,7 @@ class Role(StrEnum):
 
 Fields = frozenset[str]
 CASE: Fields = frozenset(
-    {"case", "municipality", "status", "kind", "crisis", "repeated", "signals", "version", "result"}
+    {"case", "municipality", "status", "kind", "crisis", "repeated", "signals", "version", "result", "flags"}
 )
 PROPOSALS: Fields = CASE | {"proposals"}
 REFERRAL: Fields = frozenset(

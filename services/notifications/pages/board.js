@@ -134,10 +134,11 @@ function proposed(one, proposal) {
 function caseCard(one) {
   const badges = [el("span", { class: "badge" }, say(one.status)), el("span", { class: "badge" }, say(one.kind)),
     one.repeated ? el("span", { class: "badge" }, say("repeated")) : null, one.crisis ? el("span", { class: "badge danger" }, say("crisis")) : null];
+  const flags = one.flags?.length ? el("ul", { class: "flags" }, ...one.flags.map((flag) => el("li", {}, say(`flag.${flag}` in me.texts ? `flag.${flag}` : "flag")))) : null;
   const proposals = one.status === "open" && one.proposals?.length
     ? el("details", {}, el("summary", {}, say("proposals"), ` (${one.proposals.length})`), el("ul", {}, ...one.proposals.map((each) => proposed(one, each)))) : null;
   return [el("div", { class: "head" }, el("h3", {}, say("case"), ` ${one.case.slice(0, 8)}`), ...badges.filter(Boolean)),
-    facts([["signals", String(one.signals)], ["outcome", one.result]]), proposals, el("div", { class: "actions" }, about("cases", one.case))];
+    facts([["signals", String(one.signals)], ["outcome", one.result]]), flags, proposals, el("div", { class: "actions" }, about("cases", one.case))];
 }
 
 const KINDS = { referrals: { key: "referral", card: referralCard, held: new Map() }, cases: { key: "case", card: caseCard, held: new Map() } };

@@ -55,6 +55,7 @@ def test_a_first_signal_opens_a_case_and_proposes_help() -> None:
         "partner_types": ["Huur"],
         "signal": given.signal,
         "result": None,
+        "flags": [],
     }
     assert types([proposed]) == ["referrals.proposed"]
     assert played.state

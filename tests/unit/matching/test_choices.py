@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hulpketen_contracts import CaseOpened, CaseUpdated, ReferralMade, ReferralsProposed
+from hulpketen_contracts import CaseClosed, CaseOpened, CaseUpdated, ReferralMade, ReferralsProposed
+from hulpketen_contracts.cases import CaseState
 
-from services.matching.domain import referrals
+from services.matching.domain import cases, referrals
 from services.matching.domain.directory import Directory
 from services.matching.domain.referrals import Actor, Step, Wanted
 from tests.unit.matching.made_up import (
@@ -86,17 +87,32 @@ def test_a_choice_that_cannot_be_referred_is_flagged(
 ) -> None:
     played = Played(at)
     given = choice(**fields)
-    assert "referrals.made" not in types(played.take(given))
+    told = played.take(given)
+    assert "referrals.made" not in types(told)
+    assert isinstance(told[0], CaseState)
+    assert told[0].flags == [code]
     assert played.case["flags"] == [{"code": code, "service": given.service}]
     assert played.state
     assert played.state["flagged"] is True
+
+
+def test_a_closed_case_waits_for_nobody() -> None:
+    played = Played()
+    played.take(choice(service="unknown"))
+    (closed,) = played.accept(cases.close(played.state, played.case["id"], "Inwoner is overleden", world()))
+    assert isinstance(closed, CaseClosed)
+    assert closed.flags == []
 
 
 def test_the_flag_goes_when_a_professional_refers() -> None:
     played = Played()
     played.take(choice(service="unknown"))
     wanted = Wanted(GKB, "professional", "gemeente-assen")
-    played.accept(referrals.make(played.state, played.case["id"], wanted, world("make")))
+    version = played.case["version"]
+    told = played.accept(referrals.make(played.state, played.case["id"], wanted, world("make")))
+    assert types(told) == ["cases.updated", "referrals.made"]
+    assert isinstance(told[0], CaseUpdated)
+    assert (told[0].flags, told[0].version) == ([], version + 1)
     assert played.case["flags"] == []
     assert played.state
     assert "flagged" not in played.state

@@ -11,6 +11,7 @@ import pytest
 from services.intake.api_persons import ReleaseIn
 from services.intake.domain.client import Channel, SafeContact
 from services.intake.domain.looks import WITHHELD
+from services.matching.domain.file import FLAGS
 from services.matching.domain.referrals import TRANSITIONS
 from services.matching.domain.rules import RULES
 from services.matching.domain.texts import TEXTS as RULE_DETAILS
@@ -64,6 +65,11 @@ def test_what_may_be_released_is_what_intake_withholds_and_has_texts() -> None:
     assert get_args(ReleaseIn.model_fields["reason"].annotation) == RELEASE_REASONS
     assert {f"release.{each}" for each in (*CONTACT, *RELEASE_REASONS, "referrals", "cases")} <= set(TEXTS)
     assert {name for names in CONTACT.values() for name in names} <= set(TEXTS)
+
+
+def test_every_flag_of_a_case_is_a_sentence() -> None:
+    for key in ("flag", *(f"flag.{flag}" for flag in FLAGS)):
+        assert all(sentence.endswith(".") for sentence in TEXTS[key])
 
 
 def test_every_rule_of_safe_contact_says_what_is_not_allowed() -> None:

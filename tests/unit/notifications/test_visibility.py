@@ -82,6 +82,13 @@ def test_proposals_go_to_the_municipality_with_what_is_known_of_the_case() -> No
     assert line["proposals"][0]["service"] == "maatjes-thuis"
 
 
+def test_flags_go_to_the_municipality_and_stay_with_proposals() -> None:
+    flagged = file.decide(None, case(flags=["choice-not-offered"]), own_feed)
+    assert flagged
+    assert flagged.events[0].event.model_dump()["flags"] == ["choice-not-offered"]
+    assert lines(proposed(), flagged.state)[MUNICIPALITY]["flags"] == ["choice-not-offered"]
+
+
 def test_proposals_for_a_case_that_was_skipped_show_nothing_and_stop_nothing() -> None:
     assert file.decide(None, proposed(), own_feed) is None
 
@@ -129,6 +136,7 @@ def test_what_partners_get_has_no_room_for_contact_details() -> None:
     allowed = {
         *("referral", "case", "change", "municipality", "service", "fromOrganisation", "toOrganisation", "status"),
         *("version", "reason", "outcome", "changedAt", "kind", "crisis", "repeated", "signals", "proposals", "result"),
+        "flags",
         *("organisation", "rules", "rule", "met", "detail"),
     }
     for event in (PartnerReferralChanged, PartnerCaseChanged):
