@@ -17,7 +17,7 @@ from cli.bench.records import MUNICIPALITY
 from deploy.local.stack import LocalStack
 
 SENDER = "woonborg-voorbeeld"
-AT_ONCE = 8
+AT_ONCE = 32
 LETTERS = "ABCDEFGHJKLMNPRTUVWXZ"
 
 

@@ -14,6 +14,7 @@ from services.chassis.incoming import hidden
 from services.chassis.problems import Problem
 from services.intake.delivering import Batches, Delivery, answer_shape
 from services.intake.domain.basis import Sender
+from services.intake.even_time import EvenTime
 from services.intake.reading import Line, Oddities, csv_rows, ndjson
 from services.intake.reading_ddas import ddas
 from services.intake.settings import IntakeSettings
@@ -30,7 +31,9 @@ _EXTRA: dict[str, Any] = {
 }
 
 
-def routes(desk: Desk, store: IntakeStore, settings: IntakeSettings, clock: Callable[[], datetime]) -> APIRouter:
+def routes(
+    desk: Desk, store: IntakeStore, settings: IntakeSettings, clock: Callable[[], datetime], even_time: EvenTime
+) -> APIRouter:
     """The route /v1/deliveries."""
     router = APIRouter(tags=["signals"])
 
@@ -52,7 +55,8 @@ def routes(desk: Desk, store: IntakeStore, settings: IntakeSettings, clock: Call
             batches = Batches(store, name, secret, clock)
         delivery = Delivery(desk, principal.organisation, sender, batches, clock)
         lines = _read(content_type, request.stream(), settings.delivery_line_bytes, oddities)
-        await delivery.take(lines, settings.delivery_batch, settings.delivery_max_lines)
+        async with even_time.kept():
+            await delivery.take(lines, settings.delivery_batch, settings.delivery_max_lines)
         return StreamingResponse(delivery.answer(oddities), media_type="application/json")
 
     return router

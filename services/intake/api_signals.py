@@ -14,6 +14,7 @@ from services.chassis.problems import FieldError, Problem
 from services.intake.bodies import body, described
 from services.intake.domain.checks import Body
 from services.intake.domain.signal import CONFLICT, RECEIVED, REFUSED, NotPossible, SignalIn, WithdrawReason, withdraw
+from services.intake.even_time import EvenTime
 from services.intake.looking import Looks
 from services.intake.store import IntakeStore
 from services.intake.taking import Desk, explain
@@ -30,7 +31,9 @@ class WithdrawIn(Body):
     reason: WithdrawReason
 
 
-def routes(desk: Desk, engine: Engine, vault: Vault, store: IntakeStore, looks: Looks) -> APIRouter:
+def routes(
+    desk: Desk, engine: Engine, vault: Vault, store: IntakeStore, looks: Looks, even_time: EvenTime
+) -> APIRouter:
     """The routes under /v1/signals."""
     router = APIRouter(tags=["signals"])
 
@@ -39,8 +42,9 @@ def routes(desk: Desk, engine: Engine, vault: Vault, store: IntakeStore, looks: 
         principal: Writer, signal: Annotated[SignalIn, Depends(body(SignalIn))], response: Response
     ) -> dict[str, str]:
         """Send a signal. The same reference with the same content again is the same signal."""
-        sender = await desk.sender(principal)
-        (taken,) = await desk.take(principal.organisation, sender, [signal])
+        async with even_time.kept():
+            sender = await desk.sender(principal)
+            (taken,) = await desk.take(principal.organisation, sender, [signal])
         if taken.result == "refused":
             errors = [FieldError(*reason) for reason in explain(taken.reasons)]
             raise Problem(403, "This signal may not be sent.", type="signal-refused", errors=errors)

@@ -23,6 +23,7 @@ from services.intake import (
 from services.intake.choosing import Choices
 from services.intake.domain.basis import parse_grants
 from services.intake.domain.choice import CodeRules
+from services.intake.even_time import EvenTime
 from services.intake.events import HANDLERS, TOPICS
 from services.intake.looking import Looks
 from services.intake.messages import Gateway, HttpGateway
@@ -72,9 +73,10 @@ def _routers(service: Service, store: IntakeStore, gateway: Gateway | None, own:
     service.every("choices", LAPSE_EVERY_S, choices.lapse)
     persons = api_persons.Persons(store, vault, service.engine, looks)
     tests = questionnaire_files.load()
+    even_time = EvenTime(own.answer_step_ms / 1000)
     return [
-        api_signals.routes(desk, service.engine, vault, store, looks),
-        api_deliveries.routes(desk, store, own, now),
+        api_signals.routes(desk, service.engine, vault, store, looks, even_time),
+        api_deliveries.routes(desk, store, own, now, even_time),
         api_persons.routes(persons),
         api_identity.routes(persons),
         api_households.routes(persons),

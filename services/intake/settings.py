@@ -23,6 +23,13 @@ class IntakeSettings(Section):
         description="Bases of municipalities and experiments beyond the law: "
         "<municipality>:<type>=<source>[|<from>/<to>][|<organisations>], several separated by semicolons.",
     )
+    answer_step_ms: int = Field(
+        100,
+        ge=0,
+        le=5_000,
+        description="A signal or delivery is answered at whole steps after it came, so that the time does not tell "
+        "whether somebody is known; best longer than a signal takes. 0: at once.",
+    )
     delivery_max_bytes: int = Field(268_435_456, ge=1_024, description="Largest delivery, in bytes.")
     delivery_max_lines: int = Field(500_000, ge=1, description="Most lines or records in a delivery.")
     delivery_line_bytes: int = Field(

@@ -50,7 +50,7 @@ def settings(infrastructure: Infrastructure, folder: Path, **own: Any) -> Settin
             "keys": keys or {"file": folder / "keys.json"},
             "log": {},
             "pipeline": {},
-            "intake": {"delivery_batch": 20, **own},
+            "intake": {"delivery_batch": 20, "answer_step_ms": 0, **own},
         }
     )
 
