@@ -79,7 +79,7 @@ _ALL = ("intake", "matching", "notifications", "audit")
 TOPICS: dict[str, Topic] = {
     topic.name: topic
     for topic in (
-        _topic("signals", ("intake",), ("matching", "audit"), "Signals, tests, choices and persons."),
+        _topic("signals", ("intake",), ("matching", "notifications", "audit"), "Signals, tests, choices and persons."),
         _topic("cases", ("matching",), ("intake", "notifications", "audit"), "Cases, referrals, help and deadlines."),
         _topic("directory", ("matching",), ("intake", "notifications", "audit"), "Help on offer, and who offers it."),
         _topic("processing-log", _ALL, ("audit",), "Looks at personal data."),

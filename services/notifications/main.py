@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import httpx
@@ -10,6 +11,7 @@ from services.chassis.keys import DerivedKey, DerivedSealer
 from services.chassis.login import Client
 from services.chassis.mongo.feeds import MongoFeeds
 from services.chassis.pipeline.feed import FeedPublisher
+from services.chassis.pipeline.model import DeadLetter, Record
 from services.chassis.service import Service, now
 from services.chassis.sessions import Sessions, session_routes
 from services.chassis.settings import load
@@ -17,7 +19,8 @@ from services.chassis.web import App, create_app, serve
 from services.notifications import api, api_events, board
 from services.notifications.delivery import Delivery
 from services.notifications.domain.directory import Directory
-from services.notifications.events import TOPICS, handlers
+from services.notifications.erasure import EVERY_S, erase_aliases
+from services.notifications.events import TOPICS, followed, handlers
 from services.notifications.readers import Readers
 from services.notifications.settings import NotificationsSettings, Settings
 from services.notifications.store import NotificationsStore
@@ -41,6 +44,7 @@ class Parts:
             settings,
             handlers=handlers(self.directory),
             topics=TOPICS,
+            batch_handler=self.take,
             publisher=lambda service: FeedPublisher(service.store, MongoFeeds(service.database)),
         )
         self.feeds = MongoFeeds(self.service.database)
@@ -76,8 +80,17 @@ class Parts:
         service.every("directory", REFRESH_EVERY_S, self.refresh)
         service.every("delivery", DELIVERY_EVERY_S, self.delivery.look)
         service.every("prune", PRUNE_EVERY_S, self.prune)
+        service.every("aliases", EVERY_S, self.erase_aliases)
         for stop in (self.delivery.close, self.matching.close, self.intake.close):
             service.on_stop(stop)
+
+    async def take(self, records: Sequence[Record]) -> list[DeadLetter]:
+        """Apply a batch, but for what is not for this service."""
+        return await self.service.consumer.handle(followed(records))
+
+    async def erase_aliases(self) -> None:
+        """Let who is erased go under every pseudonym."""
+        await erase_aliases(self.store, self.service.engine)
 
     async def refresh(self) -> None:
         """Learn what another process of this service took in."""
@@ -105,7 +118,7 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
         ],
         transport=transport,
     )
-    app.state.hub = parts.hub
+    app.state.hub, app.state.store = parts.hub, parts.store
     sessions = _sessions(own, parts, app)
     app.state.sessions = sessions
     app.include_router(session_routes(sessions))

@@ -20,6 +20,7 @@ from hulpketen_contracts import (
     Decoded,
     Envelope,
     Event,
+    Message,
     OrganisationChanged,
     ReferralAccepted,
     encode,
@@ -118,8 +119,8 @@ class Notifications:
         """Headers of a request in this role."""
         return {"Authorization": f"Bearer {self.issuer.token(self.claims(role, organisation, seconds))}"}
 
-    async def publish(self, event: Event, stream: str) -> None:
-        """Have matching say this, as the next event of a stream."""
+    def message(self, event: Event, stream: str) -> Message:
+        """What matching says, as the next event of a stream."""
         seq = self._seqs[stream] = self._seqs.get(stream, 0) + 1
         envelope = Envelope(
             id=str(uuid.uuid4()),
@@ -130,7 +131,11 @@ class Notifications:
             streamepoch=1,
             streamseq=seq,
         )
-        message = encode(event, envelope)
+        return encode(event, envelope)
+
+    async def publish(self, event: Event, stream: str) -> None:
+        """Have matching say this."""
+        message = self.message(event, stream)
         await self._producer.send_and_wait(message.topic, message.value, key=message.key, headers=message.headers)
 
     async def organisation(self, name: str, kafka: bool = False) -> None:

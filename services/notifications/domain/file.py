@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hulpketen_contracts import Event, PartnerCaseChanged, PartnerReferralChanged, ReferralsProposed, ReferralState
+from hulpketen_contracts import (
+    Event,
+    PartnerCaseChanged,
+    PartnerReferralChanged,
+    PersonMerged,
+    ReferralsProposed,
+    ReferralState,
+)
 from hulpketen_contracts.cases import CaseState
 
 from services.chassis.pipeline.model import Decision, Emit, State
@@ -37,10 +44,11 @@ def decide(state: State | None, event: Event, feed_of: FeedOf, dataref: str | No
     """What an event of a file leads to: its state, and a line for each feed that may have one.
 
     `dataref`: where who may can ask who it is about; each line says so.
-    State: {feeds, cases: [view + opened_at], referrals: [view + feeds]}; a view is all that the widest role sees.
+    State: {feeds, cases: [view + opened_at], referrals: [view + feeds], merged_into: the person that this one became};
+    a view is all that the widest role sees.
     None: nothing changes.
     """
-    before = state or {"feeds": [], "cases": [], "referrals": []}
+    before = state or _empty()
     if isinstance(event, ReferralState):
         view = {name: getattr(event, name) for name in REFERRAL_AND_CASE}
         feeds = readers(event, feed_of)
@@ -57,6 +65,25 @@ def decide(state: State | None, event: Event, feed_of: FeedOf, dataref: str | No
             proposals = event.model_dump(include={"proposals"}, exclude_none=True)
             return _case(before, event, {**known, **proposals}, dataref)
     return None
+
+
+def merge(state: State | None, event: PersonMerged) -> Decision:
+    """The person is another one: its file stays, and goes when that one is erased. Nobody is told a pseudonym."""
+    return Decision({**(state or _empty()), "merged_into": event.into})
+
+
+def gone() -> Decision:
+    """Nothing stays but a tombstone, so that no late event brings the person back."""
+    return Decision({}, erase=True)
+
+
+def file_id(person: str) -> str:
+    """The aggregate of a person's file: the stream of it in matching."""
+    return f"file-{person}"
+
+
+def _empty() -> State:
+    return {"feeds": [], "cases": [], "referrals": []}
 
 
 def _case(before: State, event: CaseState | ReferralsProposed, view: View, dataref: str | None) -> Decision:
