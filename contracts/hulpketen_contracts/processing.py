@@ -11,13 +11,15 @@ from hulpketen_contracts.values import Code, Id, LineStatus, Millis, Organisatio
 
 TraceId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 SpanId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+FeedNumber = Annotated[int, Field(ge=1, le=2**53 - 1)]
 
 
 class ProcessingLogged(Event):
     """One line: one action, on the data of one person or none. A decision needs no line: its event is the line.
 
     `activity`: in the register of processing activities. `subject`: a pseudonym. `organisation`: who looked; absent
-    for the chain itself. Who of its staff looked is not in the line.
+    for the chain itself. Who of its staff looked is not in the line. `feed_first`, `feed_last`: which lines of its feed
+    the organisation was given; the first alone where that has only begun.
     """
 
     TYPE = "nl.hulpketen.processing-activities.logged.v1"
@@ -34,3 +36,5 @@ class ProcessingLogged(Event):
     organisation: OrganisationId | None = None
     activity: Code
     subject: Id | None = None
+    feed_first: FeedNumber | None = None
+    feed_last: FeedNumber | None = None

@@ -7,20 +7,18 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
-from hulpketen_contracts import ProcessingLogged, Proposal
+from hulpketen_contracts import Proposal
 from hulpketen_contracts.values import Time
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from services.chassis.problems import Problem
-from services.chassis.processing_log import Look, look_lines
 from services.notifications.domain.visibility import PROPOSALS, REFERRAL, REFERRAL_AND_CASE, Fields
+from services.notifications.looking import Looks
 from services.notifications.readers import Reader, Readers
 from services.notifications.store import Asked, Found, NotificationsStore
 
-ACTIVITY = "inform-partners"
 MAX_PAGE, MAX_PER_PAGE = 100_000, 200
-Record = Callable[[Sequence[ProcessingLogged]], Awaitable[None]]
 Last = Callable[[str], Awaitable[int]]
 Id = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
 ReferralStatus = Literal["made", "accepted", "declined", "waitlisted", "started", "ended", "cancelled", "expired"]
@@ -107,12 +105,12 @@ AskedPage = Annotated[_Asked, Depends()]
 class Lists:
     """Reads lists and single views for a reader, and writes the looks down."""
 
-    def __init__(self, store: NotificationsStore, last: Last, record: Record, clock: Callable[[], datetime]) -> None:
-        self._store, self._last, self._record, self._clock = store, last, record, clock
+    def __init__(self, store: NotificationsStore, last: Last, looks: Looks) -> None:
+        self._store, self._last, self._looks = store, last, looks
 
     async def page(self, kind: str, reader: Reader, asked: _Asked, status: str | None) -> dict[str, Any]:
         """A page. The feed's number is read before the views: what follows it is in neither too late nor missed."""
-        started = self._clock()
+        started = self._looks.clock()
         as_of = await self._last(reader.feed)
         query = Asked(kind, reader.feed, reader.whole_file, status, asked.newest, asked.page, asked.per_page)
         found = await self._store.views(query)
@@ -122,7 +120,7 @@ class Lists:
 
     async def one(self, kind: str, reader: Reader, name: str) -> dict[str, Any]:
         """One view. Raises Problem 404: another organisation's is no other than none."""
-        started = self._clock()
+        started = self._looks.clock()
         found = await self._store.view(kind, name, reader.feed, whole_file=reader.whole_file)
         if found is None:
             raise Problem(404)
@@ -130,9 +128,7 @@ class Lists:
         return _shown(kind, reader, found.view)
 
     async def _look(self, name: str, reader: Reader, started: datetime, found: Sequence[Found]) -> None:
-        persons = sorted({each.person for each in found})
-        look = Look(name, ACTIVITY, reader.organisation, persons, started, self._clock())
-        await self._record(look_lines(look, "notifications"))
+        await self._looks.shown(name, reader.organisation, sorted({each.person for each in found}), started)
 
 
 def routes(lists: Lists, readers: Readers) -> APIRouter:

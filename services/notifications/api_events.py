@@ -17,6 +17,7 @@ from services.chassis.logs import get_logger
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.problems import FieldError, Problem
 from services.chassis.sessions import Session, Sessions
+from services.notifications.looking import Looks
 from services.notifications.readers import Readers
 from services.notifications.settings import NotificationsSettings
 from services.notifications.streams import Hub, Line, TooManyReadersError
@@ -77,10 +78,8 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-def routes(
-    hub: Hub, feeds: Feeds, readers: Readers, settings: NotificationsSettings, clock: Callable[[], datetime]
-) -> APIRouter:
-    """GET /v1/events."""
+def routes(hub: Hub, feeds: Feeds, readers: Readers, settings: NotificationsSettings, looks: Looks) -> APIRouter:
+    """GET /v1/events. A stream that opens is in the processing log before its first byte, and again when it ends."""
     router = APIRouter(prefix="/v1/events", tags=["feed"])
 
     @router.get("", summary="Your organisation's feed, live", response_class=EventStream)
@@ -95,14 +94,18 @@ def routes(
             Header(pattern=r"^\d{1,15}$", description="As `after`, and before it. Neither: only what is new."),
         ] = None,
     ) -> EventStream:
-        feed = (await readers.of(principal)).feed
+        started = looks.clock()
+        organisation, feed, _ = await readers.of(principal)
         n = await _start(feeds, feed, after, int(last_event_id) if last_event_id is not None else None)
         try:
             hub.admit(feed)
         except TooManyReadersError:
             raise Problem(503, "Too many streams are open.", headers={"Retry-After": "5"}) from None
-        lasting = _Lasting(principal, await _session(request), request.app.state, clock)
-        return EventStream(_chunks(hub, feed, n, lasting, settings.heartbeat_s), settings.stall_s)
+        lasting = _Lasting(principal, await _session(request), request.app.state, looks.clock)
+        await looks.opened(organisation, n + 1, started)
+        place = _Place(feed, n)
+        chunks = _logged(_chunks(hub, place, lasting, settings.heartbeat_s), looks, organisation, place, started)
+        return EventStream(chunks, settings.stall_s)
 
     return router
 
@@ -167,21 +170,41 @@ async def _session(request: Request) -> Session | None:
     return await sessions.current(request)
 
 
-async def _chunks(hub: Hub, feed: str, n: int, lasting: _Lasting, heartbeat_s: float) -> AsyncGenerator[bytes]:
+class _Place:
+    """Where a reader is in a feed: it has all up to n, or is being sent it."""
+
+    def __init__(self, feed: str, n: int) -> None:
+        self.feed, self.n = feed, n
+
+
+async def _logged(
+    chunks: AsyncGenerator[bytes], looks: Looks, organisation: str, place: _Place, started: datetime
+) -> AsyncGenerator[bytes]:
+    """The stream; however it ends, the processing log says how far it came."""
+    first = place.n + 1
+    try:
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield chunk
+    finally:
+        await looks.closed(organisation, first, place.n, started)
+
+
+async def _chunks(hub: Hub, place: _Place, lasting: _Lasting, heartbeat_s: float) -> AsyncGenerator[bytes]:
     """The stream. It begins with an id alone, so that a reader goes on from there even if nothing came yet."""
-    yield f": you have all up to {n}\nid: {n}\n\n".encode()
+    yield f": you have all up to {place.n}\nid: {place.n}\n\n".encode()
 
     def pause() -> float:
         return max(0.01, min(heartbeat_s, lasting.seconds_left()))
 
-    async with aclosing(hub.pages(feed, n, pause)) as pages:
+    async with aclosing(hub.pages(place.feed, place.n, pause)) as pages:
         async for lines in pages:
             if not await lasting.go_on():
                 return
-            if lines and lines[0].n != n + 1:
-                log.warning("reader_fell_behind", missing=lines[0].n - n - 1)
+            if lines and lines[0].n != place.n + 1:
+                log.warning("reader_fell_behind", missing=lines[0].n - place.n - 1)
                 return  # what it needs was removed: when it comes back, 410 tells it what to do
-            n = lines[-1].n if lines else n
+            place.n = lines[-1].n if lines else place.n
             for chunk in _joined(lines) if lines else (b": still here\n\n",):
                 yield chunk
 

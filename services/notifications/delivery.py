@@ -60,16 +60,19 @@ class Delivery:
         topics: Topics,
         producer: Producer,
         *,
+        delivered: Callable[[str, int, int], Awaitable[None]],
         first: Callable[[str], Awaitable[int]],
         incarnation: Callable[[], str],
     ) -> None:
-        """`first`: the lowest number of a feed that is kept."""
+        """`delivered` writes down, before it is sent, which lines an organisation gets; `first`: the lowest number of
+        a feed that is kept."""
         self._hub = hub
         self._directory = directory
         self._cursors = cursors
         self._lease = lease
         self._topics = topics
         self._producer = producer
+        self._delivered = delivered
         self._first = first
         self._incarnation = incarnation
         self._under_way: dict[str, asyncio.Task[None]] = {}
@@ -113,6 +116,8 @@ class Delivery:
         await self._topics.make_topics([topic], partitions=1)
         async with aclosing(self._hub.pages(organisation.feed, n, lambda: _PAUSE_S)) as pages:
             async for lines in pages:
+                if lines:
+                    await self._delivered(organisation.id, lines[0].n, lines[-1].n)
                 held = await self._lease.held()
                 chosen = self._directory.organisations[organisation.id] == organisation
                 # The incarnation last: between this look and the send nothing is awaited.

@@ -21,6 +21,7 @@ from services.notifications.delivery import Delivery
 from services.notifications.domain.directory import Directory
 from services.notifications.erasure import EVERY_S, erase_aliases
 from services.notifications.events import TOPICS, followed, handlers
+from services.notifications.looking import Looks
 from services.notifications.readers import Readers
 from services.notifications.settings import NotificationsSettings, Settings
 from services.notifications.store import NotificationsStore
@@ -49,6 +50,7 @@ class Parts:
         )
         self.feeds = MongoFeeds(self.service.database)
         self.store = NotificationsStore(self.service.database, self.feeds)
+        self.looks = Looks(self.service.processing_log.record, now)
         self.hub = Hub(
             self.store.new_lines,
             self.feeds.after,
@@ -64,6 +66,7 @@ class Parts:
             self.service.lease("delivery"),
             self.service.admin,
             self.service.producer,
+            delivered=self.looks.delivered,
             first=self.feeds.first,
             incarnation=self.service.incarnation.known,
         )
@@ -106,14 +109,14 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
     own = settings.notifications
     parts = Parts(settings, transport)
     service, readers = parts.service, Readers(parts.store, parts.directory)
-    lists = api.Lists(parts.store, parts.feeds.last, service.processing_log.record, now)
+    lists = api.Lists(parts.store, parts.feeds.last, parts.looks)
     app = create_app(
         "notifications",
         runtime=service,
         settings=settings,
         routers=[
             api.routes(lists, readers),
-            api_events.routes(parts.hub, parts.feeds, readers, own, now),
+            api_events.routes(parts.hub, parts.feeds, readers, own, parts.looks),
             board.routes(parts.directory, readers, parts.matching, parts.intake),
         ],
         transport=transport,

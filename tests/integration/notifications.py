@@ -7,7 +7,7 @@ import json
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,14 +15,16 @@ from unittest.mock import patch
 
 import httpx
 import uvicorn
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from hulpketen_contracts import (
     Decoded,
     Envelope,
     Event,
     Message,
     OrganisationChanged,
+    ProcessingLogged,
     ReferralAccepted,
+    decode,
     encode,
     from_structured,
 )
@@ -190,6 +192,20 @@ async def take(frames: AsyncIterator[Frame], count: int) -> list[Frame]:
             if len(found) == count:
                 return found
     raise AssertionError("the stream ended")
+
+
+async def looks(infrastructure: Infrastructure) -> AsyncGenerator[ProcessingLogged]:
+    """Lines of the processing log, as they come out."""
+    consumer = AIOKafkaConsumer("processing-log", bootstrap_servers=infrastructure.kafka, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        async with asyncio.timeout(20):
+            async for record in consumer:
+                data = decode(record.headers, record.value).data
+                if isinstance(data, ProcessingLogged):
+                    yield data
+    finally:
+        await consumer.stop()
 
 
 FILE = f"file-{PERSON}"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer
-from hulpketen_contracts import HelpStarted, ReferralAccepted, decode
+from hulpketen_contracts import HelpStarted, ProcessingLogged, ReferralAccepted, decode
 
 from tests.conftest import Infrastructure
-from tests.integration.notifications import FILE, Notifications, running
+from tests.integration.notifications import FILE, Notifications, looks, running
 from tests.unit.notifications.events import PERSON, REFERRAL, referral
 
 
@@ -36,6 +38,16 @@ async def delivered(infrastructure: Infrastructure, organisation: str, count: in
                 await consumer.stop()
 
 
+async def lines_up_to(infrastructure: Infrastructure, organisation: str, n: int) -> AsyncIterator[ProcessingLogged]:
+    """What the processing log says was delivered to an organisation, until it says so of line n."""
+    async with aclosing(looks(infrastructure)) as lines:
+        async for line in lines:
+            if (line.name, line.organisation) == ("deliver-lines", organisation):
+                yield line
+                if line.feed_last == n:
+                    return
+
+
 async def until_delivered(service: Notifications, organisation: str, n: int) -> str:
     """The broker's id, once all up to n was delivered to it."""
     incarnation = service.service.incarnation.known()
@@ -55,6 +67,8 @@ async def test_only_who_chose_kafka_gets_a_topic_and_a_broker_without_its_log_ge
         assert await delivered(stack_infra, "maatjes", 2) == [1, 2]
         before = await until_delivered(service, "maatjes", 2)
         assert await service.service.database["cursors"].count_documents({}) == 1
+        numbers = [(each.feed_first, each.feed_last) async for each in lines_up_to(stack_infra, "maatjes", 2)]
+        assert sorted({n for first, last in numbers for n in range(first or 0, (last or 0) + 1)}) == [1, 2]
 
         stack_infra.kill("broker")
         async with asyncio.timeout(30):

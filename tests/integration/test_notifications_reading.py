@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer
-from hulpketen_contracts import PartnerCaseChanged, PartnerReferralChanged, ProcessingLogged, decode
+from hulpketen_contracts import PartnerCaseChanged, PartnerReferralChanged
 
 from tests.conftest import Infrastructure
-from tests.integration.notifications import Notifications, one_referral, running, take
+from tests.integration.notifications import Notifications, looks, one_referral, running, take
 from tests.unit.notifications.events import CASE, PERSON, REFERRAL
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -78,11 +78,33 @@ async def test_lists_show_what_the_role_may_see_and_each_look_is_logged(
     found = await get("/v1/referrals?sort=newest", headers=partner)
     assert len(found.json()["items"]) == 1
     wanted = {("list-cases", "gemeente-assen"), ("read-referrals", "maatjes"), ("list-referrals", "maatjes")}
-    async for line in looks(stack_infra):
-        if line.subject == PERSON:
-            wanted.discard((line.name, line.organisation or ""))
-        if not wanted:
-            break
+    async with aclosing(looks(stack_infra)) as lines:
+        async for line in lines:
+            if line.subject == PERSON:
+                wanted.discard((line.name, line.organisation or ""))
+            if not wanted:
+                break
+
+
+async def test_what_a_stream_gave_is_logged_when_it_opens_and_when_it_ends(
+    filled: Notifications, stack_infra: Infrastructure
+) -> None:
+    wanted: set[tuple[str, str, int | None, int | None]] = {
+        ("open-stream", "wijkteam", 1, None),
+        ("close-stream", "wijkteam", 1, 2),
+        ("open-stream", "gemeente-elders", 1, None),
+        ("close-stream", "gemeente-elders", None, None),
+    }
+    async with filled.stream(filled.token("partner", "wijkteam"), "?after=0") as frames:
+        await take(frames, 2)
+    async with filled.stream(filled.token("coordinator", "gemeente-elders"), "?after=0") as frames:
+        await anext(frames)
+    async with aclosing(looks(stack_infra)) as lines:
+        async for line in lines:
+            wanted.discard((line.name, line.organisation or "", line.feed_first, line.feed_last))
+            assert line.subject is None or line.feed_first is None
+            if not wanted:
+                break
 
 
 async def test_anothers_referral_is_no_other_than_none(filled: Notifications) -> None:
@@ -123,17 +145,3 @@ async def test_a_stream_ends_with_its_token(filled: Notifications) -> None:
     headers = filled.token("partner", "maatjes", seconds=2)
     async with asyncio.timeout(10), filled.stream(headers) as frames:
         assert [f.event async for f in frames] == [None]
-
-
-async def looks(infrastructure: Infrastructure) -> AsyncIterator[ProcessingLogged]:
-    """Lines of the processing log, as they come out."""
-    consumer = AIOKafkaConsumer("processing-log", bootstrap_servers=infrastructure.kafka, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        async with asyncio.timeout(20):
-            async for record in consumer:
-                data = decode(record.headers, record.value).data
-                if isinstance(data, ProcessingLogged):
-                    yield data
-    finally:
-        await consumer.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
+from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.pipeline.model import Ack, Outgoing
 from services.notifications.delivery import Delivery
 from services.notifications.domain.directory import Directory
@@ -22,6 +23,8 @@ class World:
         self.topics: list[tuple[str, int | None]] = []
         self.sent: list[int] = []
         self.refuse: set[int] = set()
+        self.logged: list[tuple[int, int]] = []
+        self.log_away, self.waited = False, 0
 
     async def held(self) -> bool:
         return self.mine
@@ -40,6 +43,8 @@ class World:
 
     async def send(self, records: Sequence[Outgoing], partition: int | None = None) -> list[Ack | None]:
         assert partition == 0
+        numbers = [int(headers["ce_sequence"]) for _, _, headers, _ in records]
+        assert self.logged[-1] == (numbers[0], numbers[-1])
         acks: list[Ack | None] = []
         for topic, _, headers, _ in records:
             n = int(headers["ce_sequence"])
@@ -52,11 +57,28 @@ class World:
     async def first(self, _: str) -> int:
         return 1
 
+    async def delivered(self, organisation: str, first: int, last: int) -> None:
+        assert organisation == FEED
+        if self.log_away:
+            self.waited += 1
+            raise StoreUnavailable
+        self.logged.append((first, last))
+
     def delivery(self, hub: Hub) -> Delivery:
         directory = Directory()
         for name, kafka in ((FEED, True), ("wijkteam", False)):
             directory.learn([(f"organisation-{name}", {"name": name, "municipality": None, "kafka": kafka})])
-        return Delivery(hub, directory, self, self, self, self, first=self.first, incarnation=lambda: self.incarnation)
+        return Delivery(
+            hub,
+            directory,
+            self,
+            self,
+            self,
+            self,
+            delivered=self.delivered,
+            first=self.first,
+            incarnation=lambda: self.incarnation,
+        )
 
 
 async def until(holds: Callable[[], bool], delivery: Delivery) -> None:
@@ -92,6 +114,19 @@ async def test_it_goes_on_from_its_cursor_and_begins_again_on_another_broker() -
     await until(lambda: world.cursors[FEED] == (5, "two"), again)
     assert world.sent == [4, 5, 1, 2, 3, 4, 5]
     await again.close()
+
+
+async def test_what_is_sent_is_in_the_processing_log_first_or_it_is_not_sent() -> None:
+    feed, world = Feed(), World()
+    feed.append(5)
+    world.log_away = True
+    delivery = world.delivery(a_hub(feed))
+    await until(lambda: world.waited > 1, delivery)
+    assert world.sent == []
+    world.log_away = False
+    await until(lambda: world.cursors.get(FEED) == (5, "one"), delivery)
+    assert sorted({n for first, last in world.logged for n in range(first, last + 1)}) == [1, 2, 3, 4, 5]
+    await delivery.close()
 
 
 async def test_without_the_lease_nothing_is_sent() -> None:
