@@ -120,7 +120,7 @@ class Residents:
     async def _letter(self, to: str, tried: set[str]) -> str | None:
         end = time.perf_counter() + _LETTER_WITHIN_S
         while time.perf_counter() < end:
-            letters = (await self._outside.ask("GET", "issuer", f"/mailbox?to={to}")).body
+            letters = (await self._outside.ask("POST", "issuer", "/mailbox/search", None, {"to": to})).body
             codes = [str(letter["text"]).rpartition(" ")[2] for letter in letters]
             if new := next((code for code in codes if code not in tried), None):
                 return new

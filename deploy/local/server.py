@@ -66,7 +66,7 @@ def make_app(issuer: Issuer, addresses: Mapping[str, str]) -> FastAPI:
     """The application; it answers to loopback names only, so that no other site can reach it by a name of its own."""
     app = FastAPI(title="Embedded issuer", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
-    app.include_router(mailbox())
+    app.include_router(mailbox(_page))
     app.include_router(_start_page(addresses))
     app.include_router(_authorize(issuer))
     app.include_router(_tokens(issuer))

@@ -177,9 +177,34 @@ async def test_letters_are_found_by_their_address_newest_first(browser: httpx.As
     for text in ("1", "2"):
         assert (await browser.post("/mailbox", json={"to": "a@example.org", "text": text})).status_code == 202
     await browser.post("/mailbox", json={"to": "b@example.org", "text": "3"})
-    found = (await browser.get("/mailbox", params={"to": "a@example.org"})).json()
+    found = (await browser.post("/mailbox/search", json={"to": "a@example.org"})).json()
     assert [letter["text"] for letter in found] == ["2", "1"]
     assert (await browser.post("/mailbox", content=b"{}")).status_code == 422
+
+
+async def test_letters_are_a_page_that_is_bounded_and_shows_what_was_sent_as_text(browser: httpx.AsyncClient) -> None:
+    assert "Er is nog niets verstuurd" in (await browser.get("/mailbox")).text
+    for n in range(120):
+        await browser.post("/mailbox", json={"to": "0612345678", "channel": "sms", "text": f"<b>code {n:03}</b>"})
+    answer = await browser.get("/mailbox")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["cache-control"] == "no-store"
+    assert "0612345678" in answer.text
+    assert "&lt;b&gt;code 119&lt;/b&gt;" in answer.text
+    assert "<b>" not in answer.text
+    assert ("code 020" in answer.text, "code 019" in answer.text) == (True, False)
+
+
+async def test_a_letter_that_is_too_large_is_not_taken(browser: httpx.AsyncClient) -> None:
+    letter = {"to": "0612345678", "text": "x" * 20_000}
+    assert (await browser.post("/mailbox", json=letter)).status_code == 413
+    assert (await browser.post("/mailbox", json=letter | {"text": "x" * 3_000})).status_code == 422
+
+    async def unmeasured() -> AsyncIterator[bytes]:
+        yield b'{"to": "0612345678"}'
+
+    assert (await browser.post("/mailbox", content=unmeasured())).status_code == 413
+    assert "0612345678" not in (await browser.get("/mailbox")).text
 
 
 async def test_the_start_page_lists_pages_and_logins(browser: httpx.AsyncClient) -> None:
