@@ -127,8 +127,8 @@ function proposed(one, proposal) {
   });
   const running = [...KINDS.referrals.held.values()].find((each) => each.case === one.case && each.service === proposal.service && !ENDS.includes(each.status));
   const refer = me.scopes.includes("referrals:write") && button("refer", () => call("/board/referrals", { case: one.case, service: proposal.service }));
-  return el("li", {}, el("div", {}, service(proposal.service), el("small", {}, organisation(proposal.organisation)), el("ul", { class: "rules" }, ...rules)),
-    running ? el("span", { class: "badge" }, say(running.status)) : refer || null);
+  return el("li", {}, el("div", {}, service(proposal.service), el("small", {}, organisation(proposal.organisation))),
+    running ? el("span", { class: "badge" }, say(running.status)) : refer || null, el("ul", { class: "rules" }, ...rules));
 }
 
 function caseCard(one) {
