@@ -29,6 +29,7 @@ from tests.unit.matching.made_up import choice, signal, withdrawal
 
 # One service for all tests here: to join the group of consumers takes a second or two.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -185,8 +186,8 @@ async def test_bad_input_is_refused_and_not_repeated(matching: Matching, intake:
     ("case", "service", "status", "pointers"),
     [
         ("Jansen", "Jansen!", 400, ["/case", "/service"]),
-        (str(uuid.uuid4()), "jansen", 404, ["/case", "/service"]),
-        (str(uuid.uuid4()), "maatjes", 404, ["/case"]),
+        (UNKNOWN, "jansen", 404, ["/case", "/service"]),
+        (UNKNOWN, "maatjes", 404, ["/case"]),
     ],
 )
 async def test_all_that_is_wrong_with_a_new_referral_is_named_at_once(
