@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 
@@ -69,6 +70,21 @@ async def test_what_is_sent_comes_as_it_was_at_the_place_that_was_acknowledged(b
         acks = await producer.send(sent)
         received = await reader.until(len(sent))
     assert {Ack(r.partition, r.offset): _outgoing(r) for r in received} == dict(zip(acks, sent, strict=True))
+
+
+async def test_a_record_with_headers_that_are_no_text_comes_as_it_was_and_takes_no_other_with_it(
+    brokers: Brokers, topic: str
+) -> None:
+    reader = Reader()
+    broken = [
+        Outgoing(topic, b"key", {"ce_type": b"\xff\xfe"}, b"not UTF-8"),
+        Outgoing(topic, b"key", cast("dict[str, bytes]", {"ce_type": None}), b"null"),
+    ]
+    sent = [_record(topic, "key", 1), *broken, _record(topic, "key", 2)]
+    async with started(brokers) as producer, brokers.subscribed(topic, topic, reader):
+        await producer.send(sent)
+        received = await reader.until(len(sent))
+    assert [(dict(r.headers), r.value) for r in received] == [(o.headers, o.value) for o in sent]
 
 
 async def test_records_of_one_key_come_in_the_order_in_which_they_were_sent(brokers: Brokers, topic: str) -> None:
