@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -38,7 +38,7 @@ def list_(
         for letter in letters:
             print(json.dumps(letter))
     elif letters:
-        Console().print(_table(letters))
+        print_table(letters)
     else:
         print("There are no dead letters.")
 
@@ -105,10 +105,15 @@ def _path(id: str) -> str:
     return f"dead-letters/{quote(id, safe='')}"
 
 
-def _table(letters: list[dict[str, Any]]) -> Table:
-    table = Table("service", "id", "since", "topic", "reason", "detail")
+def print_table(letters: Sequence[Mapping[str, Any]]) -> None:
+    """A row a letter; where it was skipped its detail says so, with the reason."""
+    table = Table("service", "id", "since", "topic", "reason", "detail", box=None)
+    for column in table.columns:
+        column.overflow = "fold"
+    table.columns[1].no_wrap = True  # an id is there to be copied, however narrow the terminal
     for letter in letters:
         origin = f"{letter.get('topic', '')} {letter.get('partition', '')}/{letter.get('offset', '')}"
-        shown = (letter["service"], letter["id"], letter.get("at", ""), origin, letter.get("reason", ""))
-        table.add_row(*map(str, shown), str(letter.get("detail") or ""))
-    return table
+        shown = (letter["service"], letter["id"], str(letter.get("at", ""))[:19], origin, letter.get("reason", ""))
+        skipped = f"skipped: {letter['skipped'].get('reason', '')}" if letter.get("skipped") else ""
+        table.add_row(*map(str, shown), skipped or str(letter.get("detail") or ""))
+    Console(markup=False).print(table)

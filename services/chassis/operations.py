@@ -14,7 +14,7 @@ from services.chassis.pipeline.errors import PipelineError
 from services.chassis.pipeline.model import DeadLetter, Record
 
 log = get_logger(__name__)
-_AGAIN = "It could not be applied this time either."
+_AGAIN = "It could not be applied this time either: mend its cause first, or skip it."
 _EARLIER = "Its turn has not come: replay or skip first what stands before it in its stream."
 LetThrough = Callable[[str, str], Awaitable[None]]
 SHOWN = ("group", "topic", "partition", "offset", "stream", "epoch", "seq", "reason", "detail", "skipped", "at")

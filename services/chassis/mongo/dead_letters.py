@@ -18,10 +18,12 @@ from pymongo import ASCENDING, IndexModel, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from services.chassis.keys import KeyProvider, new_key, open_sealed, seal
+from services.chassis.logs import get_logger
 from services.chassis.mongo.database import Database, available, record_document, record_from
 from services.chassis.pipeline.errors import UnknownDeadLetter
 from services.chassis.pipeline.model import DeadLetter, Record
 
+log = get_logger(__name__)
 LABEL = "dead-letters"
 
 
@@ -58,6 +60,7 @@ class DeadLetters:
             operations.append(UpdateOne({"_id": name}, {"$setOnInsert": document}, upsert=True))
         async with available():
             await self._letters.bulk_write(operations, ordered=False)
+        log.warning("dead_letters", letters=len(letters), reasons=sorted({letter.reason for letter in letters}))
 
     async def page(self, limit: int, after: str | None) -> list[dict[str, Any]]:
         """What is held, oldest first, without the bytes; `after` is the id of the last one of the page before."""
