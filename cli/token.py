@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from cli.chain import Chain
 from cli.options import DATA, Data
 from deploy.local.access import SCOPES, check_organisation, sample_organisations
+from deploy.local.errors import StackError
 
 
 def token(
@@ -28,8 +30,11 @@ def token(
 
     Example: [bold]curl -H "Authorization: Bearer $(hulpketen token --role partner)" …[/bold]
     """
+    municipalities = municipality or []
+    for code in municipalities:
+        if not re.fullmatch(r"[0-9]{4}", code):
+            raise StackError(f"'{code}' is no municipality: give its code of four digits, such as 0106")
     with Chain(data) as chain:
-        municipalities = municipality or []
         if organisation and role in SCOPES:
             found = _organisation(chain, role, organisation)
             municipalities = municipalities or found["municipalities"]

@@ -54,3 +54,9 @@ def test_a_port_base_without_room_is_refused(tmp_path: Path) -> None:
     failed = run("up", "--data", str(tmp_path), "--port-base", "65534")
     assert failed.returncode == 1
     assert failed.stderr == "hulpketen: port base 65534 is not between 1024 and 65529\n"
+
+
+def test_a_municipality_that_is_no_code_is_refused(tmp_path: Path) -> None:
+    failed = run("token", "--role", "sender", "--municipality", "12", "--data", str(tmp_path))
+    assert failed.returncode == 1
+    assert failed.stderr == "hulpketen: '12' is no municipality: give its code of four digits, such as 0106\n"
