@@ -190,7 +190,7 @@ _PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     StoreUnavailable: lambda error: _away(error.retry_after),
     OutboxFull: lambda error: _away(error.retry_after),
     LeaseLost: lambda error: _away(error.retry_after),
-    KeyReused: lambda _: Problem(409, "The key was used for another request.", type="key-reused"),
+    KeyReused: lambda _: Problem(409, "The key was used for another request: take a new one.", type="key-reused"),
     Erased: lambda _: Problem(404),
     UnknownDeadLetter: lambda _: Problem(404),
     WriteRefused: lambda _: Problem(400, "It is too large to be stored.", type="write-refused"),

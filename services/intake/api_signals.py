@@ -49,7 +49,11 @@ def routes(
             errors = [FieldError(*reason) for reason in explain(taken.reasons)]
             raise Problem(403, "This signal may not be sent.", type="signal-refused", errors=errors)
         if taken.result == "differs":
-            raise Problem(409, "The reference was used for another content.", type="reference-reused")
+            raise Problem(
+                409,
+                "The reference was used for another content: a new signal needs a new one.",
+                type="reference-reused",
+            )
         response.headers["Location"] = f"/v1/signals/{taken.signal}"
         return {"signal": taken.signal}
 
