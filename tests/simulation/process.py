@@ -23,6 +23,7 @@ from services.chassis.pipeline.model import Command, Handler
 from services.chassis.pipeline.ports import Publisher
 from services.chassis.pipeline.publisher import KafkaPublisher
 from services.chassis.pipeline.relay import Relay, Republisher
+from tests.simulation import toy
 from tests.simulation.memory_broker import BrokerAway, MemoryBroker, MemoryProducer, MemorySubscriber
 from tests.simulation.memory_rest import MemoryFeeds, MemoryIncarnation, MemoryLeases
 from tests.simulation.memory_store import Database, MemoryStore
@@ -213,8 +214,8 @@ class Process:
                 await self.consumer.offer_parked(self._scheduler.now() - OFFER_AFTER)
 
     async def _committed(self, group: str, places: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
-        """Of the groups that the catalogue names these two are simulated; the others are past everything."""
-        if group in ("matching", "notifications"):
+        """Of the groups that the catalogue names, those that follow the topic here; the others are past everything."""
+        if all(topic in toy.FOLLOWED.get(group, ()) for topic, _ in places):
             return await self._broker.committed(group, places)
         return dict.fromkeys(places, 1_000_000)
 

@@ -27,6 +27,7 @@ from services.chassis.pipeline.model import Context, Decide, Decision, Emit, Han
 DAY = date(2026, 1, 1)
 SIGNALS = ("signal-1", "signal-2", "signal-3")
 FILES = ("file-1", "file-2")
+FOLLOWED = {"matching": ("signals",), "notifications": ("cases", "directory")}
 ORGANISATIONS = ("organisation-1", "organisation-2")
 FED_BY = {"signal-1": "file-1", "signal-2": "file-1", "signal-3": "file-2", "file-1": "case-1", "file-2": "case-2"}
 READERS = {"case-1": ("reader-1",), "case-2": ("reader-1", "reader-2")}

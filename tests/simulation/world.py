@@ -44,8 +44,8 @@ class World:
             d.name: d
             for d in (
                 self._deployment("intake", 1, (), {}),
-                self._deployment("matching", 2, ("signals",), handlers.matching()),
-                self._deployment("notifications", 2, ("cases", "directory"), handlers.notifications()),
+                self._deployment("matching", 2, toy.FOLLOWED["matching"], handlers.matching()),
+                self._deployment("notifications", 2, toy.FOLLOWED["notifications"], handlers.notifications()),
             )
         }
         self.services["notifications"].to_feeds = True
