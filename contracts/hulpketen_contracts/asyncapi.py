@@ -9,7 +9,6 @@ from hulpketen_contracts.catalogue import EVENTS, TOPICS, Topic
 from hulpketen_contracts.event import Event
 from hulpketen_contracts.schemas import Schema, headers, schema
 
-_SERVICES = ("intake", "matching", "notifications", "audit")
 _LICENCE = {"name": "EUPL-1.2", "url": "https://joinup.ec.europa.eu/collection/eupl/eupl-text-eupl-12"}
 _ABOUT = (
     "Events of a chain that helps people with money trouble early. CloudEvents 1.0 in the NL GOV profile, Kafka binary "

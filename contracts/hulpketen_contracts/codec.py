@@ -33,8 +33,6 @@ _NAMES = ("specversion", "id", "source", "type", "time", "subject", "dataref", "
 _ATTRIBUTES = {f"ce_{name}": name for name in (*_NAMES, "sequence", "sequencetype")} | {"traceparent": "traceparent"}
 _MOST_ERRORS = 10
 _json = re.compile(r"application/json[ \t]*(;[ \t]*charset=\"?utf-8\"?[ \t]*)?", re.ASCII | re.IGNORECASE).fullmatch
-# Of streams whose id is made of a pseudonym (`person-…`, `file-…`); no partner may see one.
-_PERSONAL_STREAMS = ("person-", "file-")
 
 
 class Message(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from datetime import datetime
 from typing import Annotated, Protocol
@@ -26,7 +26,6 @@ log = get_logger(__name__)
 # A session that was ended elsewhere gets nothing more after this time, and its stream ends at the next heartbeat.
 _LOOK_AGAIN_S = 2.0
 _CHUNK_BYTES = 65_536
-Alive = Callable[[], Awaitable[bool]]
 
 
 class Feeds(Protocol):

@@ -21,8 +21,6 @@ from deploy.local.ports import SERVICES, free_base
 from deploy.local.sample import read
 from tests.integration.test_local_process import gone
 
-START_S = 90
-
 
 def hulpketen(*arguments: str) -> list[str]:
     return [sys.executable, "-c", "from cli.main import main; main()", *arguments]

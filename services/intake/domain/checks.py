@@ -123,4 +123,3 @@ Reference = Annotated[str, StringConstraints(min_length=1, max_length=128), Afte
 Phone = Annotated[str, StringConstraints(max_length=30), AfterValidator(_phone)]
 Email = Annotated[str, AfterValidator(_email)]
 Municipality = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from hulpketen_contracts import OrganisationChanged, ServiceChanged
 
 from services.chassis.pipeline.model import Decision
-from services.notifications.domain.visibility import Role, municipality_feed, own_feed
+from services.notifications.domain.visibility import municipality_feed, own_feed
 
 
 class Organisation(NamedTuple):
@@ -23,11 +23,6 @@ class Organisation(NamedTuple):
     def feed(self) -> str | None:
         """The feed that it reads; None where its id is reserved."""
         return municipality_feed(self.municipality) if self.municipality else own_feed(self.id)
-
-    @property
-    def roles(self) -> frozenset[Role]:
-        """What it can be to what is in its feed."""
-        return frozenset({Role.MUNICIPALITY}) if self.municipality else frozenset({Role.SENDER, Role.RECEIVER})
 
 
 class Directory:

@@ -18,7 +18,6 @@ from services.intake.domain.client import Client, Contact, SafeContact
 from services.intake.domain.signal import SignalIn
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-DIGITS = st.text("0123456789", min_size=9, max_size=9)
 
 
 def bsn(first_eight: str) -> str | None:
