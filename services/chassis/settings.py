@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NoReturn, Self, TypeVar
+from typing import Literal, NoReturn, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -225,11 +225,6 @@ class ChassisSettings(BaseModel):
     keys: KeysSettings
     log: LogSettings
     pipeline: PipelineSettings
-
-    @classmethod
-    def load(cls) -> Self:
-        """Read every section from the environment; see `load`."""
-        return load(cls)
 
 
 Settings = TypeVar("Settings", bound=BaseModel)

@@ -8,6 +8,7 @@ import httpx
 from fastapi import APIRouter
 
 from services.chassis.service import Service, now
+from services.chassis.settings import load
 from services.chassis.web import App, create_app, serve
 from services.intake import (
     api_choices,
@@ -88,5 +89,5 @@ def _routers(service: Service, store: IntakeStore, gateway: Gateway | None, own:
 
 def main() -> None:
     """Run the service until it is asked to stop."""
-    settings = Settings.load()
+    settings = load(Settings)
     serve(build(settings), settings.http)
