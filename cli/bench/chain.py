@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 
 async def measure(signals: int, lines: int, say: Say) -> dict[str, Any]:
-    """All figures of `hulpketen bench chain`, as its help names them."""
+    """All figures of `hulpketen bench chain`, by the names under which it prints them."""
     with tempfile.TemporaryDirectory(prefix="hulpketen-bench-") as folder:
         async with (
             LocalStack(Path(folder), sample=True) as stack,

@@ -1,4 +1,4 @@
-"""What is forgotten in time: published records that every group is past, and the keys of old dead letters."""
+"""What is forgotten in time: published records that every group is past."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from services.chassis.problems import Problem
 
 
 class Operations(Protocol):
-    """What the pipeline offers to operations staff; pipeline/operations.py does it."""
+    """What the pipeline offers to operations staff; operations.py does it."""
 
     async def list_dead_letters(self, limit: int, after: str | None) -> list[dict[str, Any]]:
         """Oldest first."""

@@ -1,4 +1,4 @@
-"""The pipeline's own collections in MongoDB: aggregates with their outboxes, kept and parked records, leases."""
+"""The pipeline's own collections in MongoDB: aggregates with their outboxes, kept and parked records."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""What the pipeline needs of the world. Real: mongo.py and kafka.py. In memory, with faults: tests/simulation."""
+"""What the pipeline needs of the world. Real: ../mongo/ and ../kafka.py. In memory, with faults: tests/simulation."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from hulpketen_contracts import Position
 
-from services.chassis.pipeline.model import Ack, DeadLetter, Outgoing, Parked, Record
+from services.chassis.pipeline.model import Ack, DeadLetter, Outgoing, Parked
 
 Document = dict[str, Any]
 
@@ -114,12 +114,3 @@ class Publisher(Protocol):
 
     async def publish(self, documents: Sequence[Document]) -> None:
         """Publish the whole outbox of each, in its order; what is not acknowledged stays in it for the relay."""
-
-
-class RawHandler(Protocol):
-    """Takes a batch of records in a way of its own (the audit)."""
-
-    async def __call__(self, records: Sequence[Record]) -> None: ...
-
-
-Headers = Mapping[str, bytes]
