@@ -99,8 +99,7 @@ async def republish_some(self: Republisher) -> int:
     return 0
 
 
-async def forget_republishing(self: Republisher) -> int:
-    """Marks with what is known after the send."""
+async def mark_as_known_after(self: Republisher) -> int:
     for kept in await self._store.kept_elsewhere(self._incarnation(), limit=10):
         acks = [ack for ack in await self._broker.send(kept.records) if ack]
         if len(acks) == len(kept.records):

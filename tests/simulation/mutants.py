@@ -117,7 +117,7 @@ MUTANTS = {
     ),
     "mark with what is known after": Mutant(
         "the incarnation known before the send",
-        _set(Republisher, "run_once", delivery.forget_republishing),
+        _set(Republisher, "run_once", delivery.mark_as_known_after),
         LOSS_OF_REFERENCE_DATA,
     ),
     "never see another broker": Mutant(
