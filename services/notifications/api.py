@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 from hulpketen_contracts import Proposal
-from hulpketen_contracts.values import Time
+from hulpketen_contracts.values import CaseStatus, ReferralStatus, Time
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
@@ -21,8 +21,6 @@ from services.notifications.store import Asked, Found, NotificationsStore
 MAX_PAGE, MAX_PER_PAGE = 100_000, 200
 Last = Callable[[str], Awaitable[int]]
 Id = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
-ReferralStatus = Literal["made", "accepted", "declined", "waitlisted", "started", "ended", "cancelled", "expired"]
-CaseStatus = Literal["open", "closed"]
 
 
 class View(BaseModel):
