@@ -21,7 +21,6 @@ class Found:
 
     person: str
     candidates: tuple[str, ...] = ()
-    is_new: bool = False
 
 
 @dataclass(slots=True)
@@ -39,12 +38,12 @@ def resolve(traces: Sequence[Trace], known: Known, new_person: Callable[[], str]
     """
     sets = [persons for trace in traces if (persons := _candidates(trace, traces, known))]
     if not sets:
-        found = Found(new_person(), is_new=True)
+        found = Found(new_person())
     else:
         shared = [person for person in sets[0] if all(person in persons for persons in sets)]
         if len(shared) != 1:
             every = dict.fromkeys(person for persons in sets for person in persons)
-            return Found(new_person(), tuple(every), is_new=True)
+            return Found(new_person(), tuple(every))
         found = Found(shared[0])
     note(found.person, traces, known)
     return found

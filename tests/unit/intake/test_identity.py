@@ -102,10 +102,10 @@ def test_the_same_record_again_is_the_same_person_or_for_a_human(records: list[t
 
 def test_the_strongest_claims_go_first_and_none_twice() -> None:
     records: Sequence[tuple[Sequence[Trace], Found]] = [
-        ([birth("1970"), surname("A")], Found("p1", is_new=True)),
+        ([birth("1970"), surname("A")], Found("p1")),
         ([birth("1970")], Found("p1")),
-        ([surname("C")], Found("p2", is_new=True)),
-        ([birth("1990"), surname("A")], Found("p9", ("p1", "p2"), is_new=True)),
+        ([surname("C")], Found("p2")),
+        ([birth("1990"), surname("A")], Found("p9", ("p1", "p2"))),
     ]
     first, second = claims(records, {"surname/home/C": ["p2"]})
     assert [(claim.trace.hash, claim.person) for claim in first] == [("birth/home/1970", "p1")]
