@@ -17,9 +17,11 @@ from hulpketen_contracts import Envelope, Event, encode
 
 from services.chassis.service import Service, now
 from services.chassis.settings import KeysSettings
+from services.intake.events import TOPICS
 from services.intake.main import build
 from services.intake.settings import Settings
 from tests.conftest import Infrastructure
+from tests.integration.groups import pass_over
 from tests.unit.chassis.issuer import ISSUER, TestIssuer
 
 SCOPES = {
@@ -150,6 +152,7 @@ async def running(infrastructure: Infrastructure, folder: Path, **own: Any) -> A
         return mailbox.take(request) if request.url.host == "gateway.test" else issuer.handle(request)
 
     own = {"messages_url": "http://gateway.test/mailbox"} | own
+    await pass_over(infrastructure, "intake", TOPICS)
     app = build(settings(infrastructure, folder, **own), httpx.MockTransport(outside))
     service: Service = app.state.runtime
     producer = AIOKafkaProducer(bootstrap_servers=infrastructure.kafka, enable_idempotence=False)

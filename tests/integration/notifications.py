@@ -32,9 +32,11 @@ from hulpketen_contracts.values import OrganisationKind
 
 from services.chassis.service import Service, now
 from services.chassis.web import App
+from services.notifications.events import TOPICS
 from services.notifications.main import build
 from services.notifications.settings import Settings
 from tests.conftest import Infrastructure
+from tests.integration.groups import pass_over
 from tests.unit.chassis.issuer import CLIENT, ISSUER, SECRET, TestIssuer
 from tests.unit.notifications.events import PERSON, case, proposed, referral
 
@@ -244,7 +246,9 @@ async def running(
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     port = listening.getsockname()[1]
-    database = database or f"notifications_{uuid.uuid4().hex[:12]}"
+    if not database:
+        database = f"notifications_{uuid.uuid4().hex[:12]}"
+        await pass_over(infrastructure, "notifications", TOPICS)
     with patch("os.getpid", return_value=pid):
         app = build(settings(infrastructure, folder, port, database, **own), httpx.MockTransport(handle))
     config = uvicorn.Config(app, http="httptools", log_config=None, access_log=False, timeout_graceful_shutdown=2)

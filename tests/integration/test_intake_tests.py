@@ -191,9 +191,10 @@ async def test_a_code_confirms_the_choice(intake: Intake, stack_infra: Infrastru
     wrong = await verify(intake, path, "000000" if intake.mailbox.code() != "000000" else "111111")
     assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (400, "/code")
     assert (await verify(intake, path, intake.mailbox.code())).json()["status"] == "confirmed"
-    event = await published(stack_infra, "signals", lambda data: data.get("confirmedBy") == "resident")
+    person = await person_of(intake, path)
+    event = await published(stack_infra, "signals", lambda data: data.get("person") == person)
     assert event["type"] == "nl.hulpketen.tests.choice-confirmed.v1"
-    assert (event["service"], event["person"]) == ("maatje", await person_of(intake, path))
+    assert (event["service"], event["confirmedBy"]) == ("maatje", "resident")
     assert (await verify(intake, path, intake.mailbox.code())).status_code == 409
 
 
@@ -298,8 +299,10 @@ async def test_a_professional_confirms(intake: Intake, stack_infra: Infrastructu
     for _ in range(2):
         assert (await intake.client.post(f"{path}/confirm", headers=here)).json()["status"] == "confirmed"
     assert await person_of(intake, path) == neighbour
-    event = await published(stack_infra, "signals", lambda data: data.get("confirmedBy") == "professional")
-    assert event["confirmedByOrganisation"] == "gemeente-assen"
+    event = await published(
+        stack_infra, "signals", lambda data: data.get("person") == neighbour and "confirmedBy" in data
+    )
+    assert (event["confirmedBy"], event["confirmedByOrganisation"]) == ("professional", "gemeente-assen")
 
 
 async def test_a_key_stands_for_one_request_of_a_choice(intake: Intake) -> None:

@@ -66,13 +66,13 @@ def test_an_exception_is_its_types_and_places_without_its_text(capsys: pytest.Ca
 
 def test_of_a_library_the_template_alone_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("matching", "debug")
-    library = logging.getLogger("aiokafka.consumer")
+    library = logging.getLogger("library.consumer")
     library.info("nothing below a warning")
     library.warning("cannot read %r", BSN)
     (line,) = lines(capsys)
     assert line["event"] == "library_message"
     assert line["template"] == "cannot read %r"
-    assert line["logger"] == "aiokafka.consumer"
+    assert line["logger"] == "library.consumer"
     assert BSN not in json.dumps(line)
 
 
