@@ -12,27 +12,16 @@ from typing import Any
 import httpx
 import pytest
 from hulpketen_contracts import CaseClosed, CaseOpened, PersonErased, ProcessingLogged, SignalReceived
-from pydantic import SecretStr
 
 from services.audit.api import ACTIVITY, routes
 from services.audit.store import TrailStore
 from services.chassis.pipeline.errors import StoreUnavailable
-from services.chassis.settings import (
-    AuthSettings,
-    ChassisSettings,
-    HttpSettings,
-    KafkaSettings,
-    KeysSettings,
-    LogSettings,
-    MongoSettings,
-    PipelineSettings,
-    ServiceSettings,
-    TelemetrySettings,
-)
+from services.chassis.settings import AuthSettings
 from services.chassis.web import create_app
 from tests.conftest import Infrastructure
 from tests.integration.audit import Database, a_database, a_person, ids, record, writer
 from tests.unit.chassis.issuer import ISSUER, TestIssuer, good_claims
+from tests.unit.chassis.unconnected import unconnected
 
 
 class NoRuntime:
@@ -88,17 +77,7 @@ def issuer() -> TestIssuer:
 
 @pytest.fixture
 async def auditor(database: Database, issuer: TestIssuer, tmp_path: Path) -> AsyncIterator[Auditor]:
-    settings = ChassisSettings(
-        service=ServiceSettings(),
-        http=HttpSettings(),
-        kafka=KafkaSettings(bootstrap="127.0.0.1:1"),
-        mongo=MongoSettings(uri=SecretStr("mongodb://127.0.0.1:1"), database="unused"),
-        auth=AuthSettings(issuer=ISSUER, audience="audit"),
-        telemetry=TelemetrySettings(),
-        keys=KeysSettings(file=tmp_path / "keys.json"),
-        log=LogSettings(),
-        pipeline=PipelineSettings(),
-    )
+    settings = unconnected(tmp_path, auth=AuthSettings(issuer=ISSUER, audience="audit"))
     async with httpx.AsyncClient(base_url="http://audit.test") as client:
         one = Auditor(client)
         router = routes(TrailStore(database), one.record, lambda: datetime.now(UTC))

@@ -6,23 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from services.chassis import telemetry
 from services.chassis.issuer import Issuer
-from services.chassis.settings import (
-    AuthSettings,
-    ChassisSettings,
-    HttpSettings,
-    KafkaSettings,
-    KeysSettings,
-    LogSettings,
-    MongoSettings,
-    PipelineSettings,
-    ServiceSettings,
-    TelemetrySettings,
-)
-from tests.unit.chassis.issuer import AUDIENCE, ISSUER, TestIssuer
+from services.chassis.settings import ChassisSettings, HttpSettings, TelemetrySettings
+from tests.unit.chassis.issuer import ISSUER, TestIssuer
+from tests.unit.chassis.unconnected import unconnected
 
 
 class Clock:
@@ -50,17 +39,7 @@ def issuer(_issuer: TestIssuer) -> TestIssuer:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> ChassisSettings:
-    return ChassisSettings(
-        service=ServiceSettings(),
-        http=HttpSettings(max_body_bytes=4_096),
-        kafka=KafkaSettings(bootstrap="127.0.0.1:9092"),
-        mongo=MongoSettings(uri=SecretStr("mongodb://127.0.0.1:1"), database="hulpketen_test"),
-        auth=AuthSettings(issuer=ISSUER, audience=AUDIENCE),
-        telemetry=TelemetrySettings(),
-        keys=KeysSettings(file=tmp_path / "keys" / "test.json"),
-        log=LogSettings(),
-        pipeline=PipelineSettings(),
-    )
+    return unconnected(tmp_path, http=HttpSettings(max_body_bytes=4_096))
 
 
 @pytest.fixture

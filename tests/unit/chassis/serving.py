@@ -8,36 +8,20 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
-from pydantic import SecretStr
 
-from services.chassis.settings import (
-    AuthSettings,
-    ChassisSettings,
-    HttpSettings,
-    KafkaSettings,
-    KeysSettings,
-    LogSettings,
-    MongoSettings,
-    PipelineSettings,
-    ServiceSettings,
-    TelemetrySettings,
-)
+from services.chassis.settings import AuthSettings, HttpSettings, TelemetrySettings
 from services.chassis.web import create_app, serve
 from tests.unit.chassis.test_web import Runtime
+from tests.unit.chassis.unconnected import unconnected
 
 
 def main(folder: Path, port: int) -> None:
     """Serve on `port`, with traces and keys below `folder`."""
-    settings = ChassisSettings(
-        service=ServiceSettings(),
+    settings = unconnected(
+        folder,
         http=HttpSettings(port=port, shutdown_s=30),
-        kafka=KafkaSettings(bootstrap="127.0.0.1:9092"),
-        mongo=MongoSettings(uri=SecretStr("mongodb://127.0.0.1:1"), database="test"),
         auth=AuthSettings(issuer="http://127.0.0.1:1", audience="test"),
         telemetry=TelemetrySettings(exporter="file", directory=folder / "traces", sample_ratio=1),
-        keys=KeysSettings(file=folder / "keys.json"),
-        log=LogSettings(),
-        pipeline=PipelineSettings(),
     )
     router = APIRouter()
 
