@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from hulpketen_contracts import Envelope, Event, encode
+from aiokafka import AIOKafkaConsumer
 
-from services.chassis.service import Service, now
+from services.chassis.service import Service
 from services.chassis.settings import KeysSettings
 from services.intake.events import TOPICS
 from services.intake.main import build
 from services.intake.settings import Settings
 from tests.conftest import Infrastructure
 from tests.integration.groups import pass_over
+from tests.integration.surroundings import Neighbour, ready, sections
 from tests.unit.chassis.issuer import ISSUER, TestIssuer
 
 SCOPES = {
@@ -35,26 +35,9 @@ BSNS = ("999991000", "999991139", "999991279", "999991425")
 def settings(infrastructure: Infrastructure, folder: Path, **own: Any) -> Settings:
     """Settings of a service with a database of its own; `keys` where they are not in a file."""
     keys: KeysSettings | None = own.pop("keys", None)
-    return Settings.model_validate(
-        {
-            "service": {},
-            "http": {},
-            "kafka": {
-                "bootstrap": infrastructure.kafka,
-                "session_timeout_ms": 1000,
-                "heartbeat_interval_ms": 200,
-                "idempotent": False,
-                "incarnation_check_s": 0.5,
-            },
-            "mongo": {"uri": infrastructure.mongo, "database": f"intake_{uuid.uuid4().hex[:12]}"},
-            "auth": {"issuer": ISSUER, "audience": "intake"},
-            "telemetry": {},
-            "keys": keys or {"file": folder / "keys.json"},
-            "log": {},
-            "pipeline": {},
-            "intake": {"delivery_batch": 20, "answer_step_ms": 0, **own},
-        }
-    )
+    given = sections(infrastructure, folder, "intake", f"intake_{uuid.uuid4().hex[:12]}")
+    given |= {"intake": {"delivery_batch": 20, "answer_step_ms": 0, **own}}
+    return Settings.model_validate(given | {"keys": keys} if keys else given)
 
 
 class Mailbox:
@@ -85,14 +68,13 @@ class Intake:
         service: Service,
         issuer: TestIssuer,
         mailbox: Mailbox,
-        producer: AIOKafkaProducer,
+        neighbour: Neighbour,
     ) -> None:
         self.client = client
         self.service = service
         self.mailbox = mailbox
+        self.publish = neighbour.publish
         self._issuer = issuer
-        self._producer = producer
-        self._seqs: dict[str, int] = {}
 
     def token(self, role: str, organisation: str, *municipalities: str) -> dict[str, str]:
         """Headers of a request in this role."""
@@ -108,22 +90,6 @@ class Intake:
             "scope": SCOPES[role],
         }
         return {"Authorization": f"Bearer {self._issuer.token(claims)}"}
-
-    async def publish(self, event: Event, stream: str) -> None:
-        """Have another service say this, as the next event of a stream."""
-        seq = self._seqs[stream] = self._seqs.get(stream, 0) + 1
-        envelope = Envelope(
-            id=str(uuid.uuid4()),
-            source="urn:nld:oin:00000099000000000001:systeem:hulpketen-matching",
-            type=event.TYPE,
-            time=now(),
-            subject=None,
-            stream=stream,
-            streamepoch=1,
-            streamseq=seq,
-        )
-        message = encode(event, envelope)
-        await self._producer.send_and_wait(message.topic, message.value, key=message.key, headers=message.headers)
 
     async def until(
         self, aggregate: str, holds: Callable[[Mapping[str, Any]], bool] = lambda _: True
@@ -155,21 +121,14 @@ async def running(infrastructure: Infrastructure, folder: Path, **own: Any) -> A
     await pass_over(infrastructure, "intake", TOPICS)
     app = build(settings(infrastructure, folder, **own), httpx.MockTransport(outside))
     service: Service = app.state.runtime
-    producer = AIOKafkaProducer(bootstrap_servers=infrastructure.kafka, enable_idempotence=False)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://intake") as client,
+        Neighbour.speaking(infrastructure, "matching") as matching,
     ):
-        intake = Intake(client, service, issuer, mailbox, producer)
-        async with asyncio.timeout(30):
-            while not all(service.checks().values()):
-                await asyncio.sleep(0.05)
-        await producer.start()
-        try:
-            yield intake
-        finally:
-            await producer.stop()
+        await ready(service)
+        yield Intake(client, service, issuer, mailbox, matching)
 
 
 async def published(

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from hulpketen_contracts import Decoded, Envelope, Event, Message, decode, encode
+from aiokafka import AIOKafkaConsumer
+from hulpketen_contracts import Decoded, decode
 
-from services.chassis.service import Service, now
+from services.chassis.service import Service
 from services.matching.main import build
 from services.matching.settings import Settings
 from tests.conftest import Infrastructure
+from tests.integration.surroundings import ready, sections
 from tests.unit.chassis.issuer import ISSUER, TestIssuer
 
 ASSEN, ELSEWHERE = "0106", "9901"
@@ -43,26 +44,8 @@ HELP = {
 
 def settings(infrastructure: Infrastructure, folder: Path, database: str, **own: Any) -> Settings:
     """Settings of a service."""
-    return Settings.model_validate(
-        {
-            "service": {},
-            "http": {},
-            "kafka": {
-                "bootstrap": infrastructure.kafka,
-                "session_timeout_ms": 1000,
-                "heartbeat_interval_ms": 200,
-                "idempotent": False,
-                "incarnation_check_s": 0.5,
-            },
-            "mongo": {"uri": infrastructure.mongo, "database": database},
-            "auth": {"issuer": ISSUER, "audience": "matching"},
-            "telemetry": {},
-            "keys": {"file": folder / "keys.json"},
-            "log": {},
-            "pipeline": {},
-            "matching": {"directory_refresh_s": 0.05, **own},
-        }
-    )
+    own = {"directory_refresh_s": 0.05} | own
+    return Settings.model_validate(sections(infrastructure, folder, "matching", database) | {"matching": own})
 
 
 class Matching:
@@ -114,33 +97,6 @@ class Matching:
                 await asyncio.sleep(0.02)
 
 
-class Intake:
-    """Says what intake says."""
-
-    def __init__(self, producer: AIOKafkaProducer) -> None:
-        self._producer = producer
-        self._seqs: dict[str, int] = {}
-
-    async def publish(self, event: Event, stream: str) -> None:
-        """Say this, as the next event of a stream."""
-        message = self.message(event, stream)
-        await self._producer.send_and_wait(message.topic, message.value, key=message.key, headers=message.headers)
-
-    def message(self, event: Event, stream: str) -> Message:
-        """The next event of a stream."""
-        seq = self._seqs[stream] = self._seqs.get(stream, 0) + 1
-        envelope = Envelope(
-            id=str(uuid.uuid4()),
-            source="urn:nld:oin:00000099000000000001:systeem:hulpketen-intake",
-            type=event.TYPE,
-            time=now(),
-            stream=stream,
-            streamepoch=1,
-            streamseq=seq,
-        )
-        return encode(event, envelope)
-
-
 @asynccontextmanager
 async def running(
     infrastructure: Infrastructure, folder: Path, database: str = "", **own: Any
@@ -155,21 +111,8 @@ async def running(
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://matching") as client,
     ):
-        async with asyncio.timeout(30):
-            while not all(service.checks().values()):
-                await asyncio.sleep(0.05)
+        await ready(service)
         yield Matching(client, service, issuer)
-
-
-@asynccontextmanager
-async def an_intake(infrastructure: Infrastructure) -> AsyncIterator[Intake]:
-    """Who publishes as intake does."""
-    producer = AIOKafkaProducer(bootstrap_servers=infrastructure.kafka, enable_idempotence=False)
-    await producer.start()
-    try:
-        yield Intake(producer)
-    finally:
-        await producer.stop()
 
 
 async def read(

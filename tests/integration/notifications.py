@@ -15,28 +15,25 @@ from unittest.mock import patch
 
 import httpx
 import uvicorn
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer
 from hulpketen_contracts import (
     Decoded,
-    Envelope,
-    Event,
-    Message,
     OrganisationChanged,
     ProcessingLogged,
     ReferralAccepted,
     decode,
-    encode,
     from_structured,
 )
 from hulpketen_contracts.values import OrganisationKind
 
-from services.chassis.service import Service, now
+from services.chassis.service import Service
 from services.chassis.web import App
 from services.notifications.events import TOPICS
 from services.notifications.main import build
 from services.notifications.settings import Settings
 from tests.conftest import Infrastructure
 from tests.integration.groups import pass_over
+from tests.integration.surroundings import Neighbour, ready, sections
 from tests.unit.chassis.issuer import CLIENT, ISSUER, SECRET, TestIssuer
 from tests.unit.notifications.events import PERSON, case, proposed, referral
 
@@ -56,34 +53,18 @@ KINDS: dict[str, OrganisationKind] = {
 
 def settings(infrastructure: Infrastructure, folder: Path, port: int, database: str, **own: Any) -> Settings:
     """Settings of a service."""
-    return Settings.model_validate(
-        {
-            "service": {},
-            "http": {"port": port, "shutdown_s": 1},
-            "kafka": {
-                "bootstrap": infrastructure.kafka,
-                "session_timeout_ms": 1000,
-                "heartbeat_interval_ms": 200,
-                "idempotent": False,
-                "incarnation_check_s": 0.5,
-            },
-            "mongo": {"uri": infrastructure.mongo, "database": database},
-            "auth": {"issuer": ISSUER, "audience": "notifications"},
-            "telemetry": {},
-            "keys": {"file": folder / "keys.json"},
-            "log": {},
-            "pipeline": {"lease_s": 1.5},
-            "notifications": {
-                "matching_url": "http://matching.test",
-                "intake_url": "http://intake.test",
-                "public_url": f"http://127.0.0.1:{port}",
-                "client_id": CLIENT,
-                "client_secret": SECRET,
-                "heartbeat_s": 0.5,
-                **own,
-            },
-        }
-    )
+    given = sections(infrastructure, folder, "notifications", database)
+    given |= {"http": {"port": port, "shutdown_s": 1}, "pipeline": {"lease_s": 1.5}}
+    given["notifications"] = {
+        "matching_url": "http://matching.test",
+        "intake_url": "http://intake.test",
+        "public_url": f"http://127.0.0.1:{port}",
+        "client_id": CLIENT,
+        "client_secret": SECRET,
+        "heartbeat_s": 0.5,
+        **own,
+    }
+    return Settings.model_validate(given)
 
 
 class Frame(NamedTuple):
@@ -96,14 +77,13 @@ class Frame(NamedTuple):
 class Notifications:
     """A running service and its surroundings."""
 
-    def __init__(self, app: App, url: str, issuer: TestIssuer, producer: AIOKafkaProducer) -> None:
+    def __init__(self, app: App, url: str, issuer: TestIssuer, matching: Neighbour) -> None:
         self.app = app
         self.url = url
         self.service: Service = app.state.runtime
         self.http = httpx.AsyncClient(base_url=url, trust_env=False, timeout=20)
         self.issuer = issuer
-        self._producer = producer
-        self._seqs: dict[str, int] = {}
+        self.message, self.publish = matching.message, matching.publish
 
     def claims(self, role: str, organisation: str, seconds: float = 600) -> dict[str, Any]:
         """What a token of this role says."""
@@ -122,25 +102,6 @@ class Notifications:
     def token(self, role: str, organisation: str, seconds: float = 600) -> dict[str, str]:
         """Headers of a request in this role."""
         return {"Authorization": f"Bearer {self.issuer.token(self.claims(role, organisation, seconds))}"}
-
-    def message(self, event: Event, stream: str) -> Message:
-        """What matching says, as the next event of a stream."""
-        seq = self._seqs[stream] = self._seqs.get(stream, 0) + 1
-        envelope = Envelope(
-            id=str(uuid.uuid4()),
-            source="urn:nld:oin:00000099000000000001:systeem:hulpketen-matching",
-            type=event.TYPE,
-            time=now(),
-            stream=stream,
-            streamepoch=1,
-            streamseq=seq,
-        )
-        return encode(event, envelope)
-
-    async def publish(self, event: Event, stream: str) -> None:
-        """Have matching say this."""
-        message = self.message(event, stream)
-        await self._producer.send_and_wait(message.topic, message.value, key=message.key, headers=message.headers)
 
     async def organisation(self, name: str, kafka: bool = False) -> None:
         """Tell of an organisation, and wait until it is known."""
@@ -254,17 +215,13 @@ async def running(
     config = uvicorn.Config(app, http="httptools", log_config=None, access_log=False, timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve([listening]))
-    producer = AIOKafkaProducer(bootstrap_servers=infrastructure.kafka, enable_idempotence=False)
-    notifications = Notifications(app, f"http://127.0.0.1:{port}", issuer, producer)
     try:
-        async with asyncio.timeout(30):
-            while not all(notifications.service.checks().values()):
-                await asyncio.sleep(0.05)
-        await producer.start()
-        yield notifications
+        async with Neighbour.speaking(infrastructure, "matching") as matching:
+            notifications = Notifications(app, f"http://127.0.0.1:{port}", issuer, matching)
+            async with notifications.http:
+                await ready(notifications.service)
+                yield notifications
     finally:
-        await notifications.http.aclose()
-        await producer.stop()
         app.state.stopping.set()
         server.should_exit = True
         await serving

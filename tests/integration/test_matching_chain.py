@@ -19,12 +19,11 @@ from tests.integration.matching import (
     ELSEWHERE,
     HELP,
     HELPER,
-    Intake,
     Matching,
-    an_intake,
     read,
     running,
 )
+from tests.integration.surroundings import Neighbour
 from tests.unit.matching.made_up import choice, signal, withdrawal
 
 # One service for all tests here: to join the group of consumers takes a second or two.
@@ -40,12 +39,12 @@ async def matching(stack_infra: Infrastructure, tmp_path_factory: pytest.TempPat
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def intake(stack_infra: Infrastructure) -> AsyncIterator[Intake]:
-    async with an_intake(stack_infra) as one:
+async def intake(stack_infra: Infrastructure) -> AsyncIterator[Neighbour]:
+    async with Neighbour.speaking(stack_infra, "intake") as one:
         yield one
 
 
-async def a_case(matching: Matching, intake: Intake, **fields: Any) -> tuple[str, str]:
+async def a_case(matching: Matching, intake: Neighbour, **fields: Any) -> tuple[str, str]:
     """A person and the case that a signal about that person opened."""
     person = str(uuid.uuid4())
     given = signal(person=person, **fields)
@@ -59,7 +58,7 @@ def about(event: Event) -> str | None:
 
 
 async def test_from_a_signal_to_help_that_ended(
-    stack_infra: Infrastructure, matching: Matching, intake: Intake
+    stack_infra: Infrastructure, matching: Matching, intake: Neighbour
 ) -> None:
     person, case = await a_case(matching, intake)
     professional = matching.token("professional", "gemeente-assen")
@@ -121,7 +120,7 @@ async def test_from_a_signal_to_help_that_ended(
     assert person not in proposals.text + made.text + str(shown) + ended.text + closed.text
 
 
-async def test_who_may_not_sees_nothing(matching: Matching, intake: Intake) -> None:
+async def test_who_may_not_sees_nothing(matching: Matching, intake: Neighbour) -> None:
     _, case = await a_case(matching, intake)
     professional = matching.token("professional", "gemeente-assen")
     order = {"case": case, "service": "maatjes"}
@@ -154,7 +153,7 @@ async def test_who_may_not_sees_nothing(matching: Matching, intake: Intake) -> N
         assert response.headers["content-type"] == "application/problem+json"
 
 
-async def test_bad_input_is_refused_and_not_repeated(matching: Matching, intake: Intake) -> None:
+async def test_bad_input_is_refused_and_not_repeated(matching: Matching, intake: Neighbour) -> None:
     _, case = await a_case(matching, intake)
     coordinator = matching.token("coordinator", "gemeente-assen")
     partner = matching.token("partner", "maatjes-voorbeeld")
@@ -201,7 +200,7 @@ async def test_all_that_is_wrong_with_a_new_referral_is_named_at_once(
 
 
 async def test_a_list_is_in_the_processing_log_with_a_line_for_each_person(
-    stack_infra: Infrastructure, matching: Matching, intake: Intake
+    stack_infra: Infrastructure, matching: Matching, intake: Neighbour
 ) -> None:
     people = dict([await a_case(matching, intake, municipality="9911", crisis=n == 0) for n in range(3)])
     who = f"gemeente-{uuid.uuid4().hex[:8]}"
@@ -225,7 +224,7 @@ async def test_a_list_is_in_the_processing_log_with_a_line_for_each_person(
     assert {line.subject for line in logged if isinstance(line, ProcessingLogged)} == {None, *people}
 
 
-async def test_lists_follow_status_and_flags(matching: Matching, intake: Intake) -> None:
+async def test_lists_follow_status_and_flags(matching: Matching, intake: Neighbour) -> None:
     _, closed = await a_case(matching, intake, municipality="9912")
     person = str(uuid.uuid4())
     given = signal(person=person, municipality="9912")
@@ -246,7 +245,9 @@ async def test_lists_follow_status_and_flags(matching: Matching, intake: Intake)
     assert await listed("status=closed&flagged=true") == []
 
 
-async def test_a_choice_makes_a_referral_that_the_municipality_may_cancel(matching: Matching, intake: Intake) -> None:
+async def test_a_choice_makes_a_referral_that_the_municipality_may_cancel(
+    matching: Matching, intake: Neighbour
+) -> None:
     person = str(uuid.uuid4())
     given = choice(person=person)
     await intake.publish(given, f"choice-{given.test}")
@@ -258,7 +259,7 @@ async def test_a_choice_makes_a_referral_that_the_municipality_may_cancel(matchi
     assert (cancelled.status_code, cancelled.json()["decidedBy"]) == (200, "professional")
 
 
-async def test_an_erased_person_does_not_come_back_under_any_pseudonym(matching: Matching, intake: Intake) -> None:
+async def test_an_erased_person_does_not_come_back_under_any_pseudonym(matching: Matching, intake: Neighbour) -> None:
     alias, alias_case = await a_case(matching, intake, municipality="9913")
     person, _ = await a_case(matching, intake, municipality="9913")
     await intake.publish(PersonMerged(person=alias, into=person), f"person-{alias}")
@@ -278,7 +279,7 @@ async def test_an_erased_person_does_not_come_back_under_any_pseudonym(matching:
     assert (await matching.ask(professional, "GET", "/v1/cases")).json()["total"] == 0
 
 
-async def test_no_query_scans_the_collection(matching: Matching, intake: Intake) -> None:
+async def test_no_query_scans_the_collection(matching: Matching, intake: Neighbour) -> None:
     await a_case(matching, intake)
     aggregates = matching.service.database["aggregates"]
     queries: list[dict[str, Any]] = [
