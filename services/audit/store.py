@@ -12,10 +12,9 @@ from pymongo.errors import BulkWriteError
 
 from services.audit.domain.entry import Document
 from services.audit.domain.search import Search
-from services.chassis.mongo.database import available
+from services.chassis.mongo.database import DUPLICATE, available
 from services.chassis.pipeline.errors import StoreUnavailable
 
-DUPLICATE = 11000
 CHECKED = "checked"
 
 

@@ -10,12 +10,11 @@ from typing import Any
 from pymongo import ASCENDING, IndexModel, InsertOne, ReplaceOne, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from services.chassis.mongo.database import Database, available
+from services.chassis.mongo.database import DUPLICATE, Database, available
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.intake.domain.identity import Claim
 
 Document = dict[str, Any]
-_DUPLICATE = 11000
 _PAGE = 100
 _COMPARED = 20
 _DAY_S = 86_400
@@ -210,7 +209,7 @@ async def _duplicates(collection: Any, operations: Sequence[Any]) -> list[int]:
         failures: list[Mapping[str, Any]] = error.details["writeErrors"]
         if error.details.get("writeConcernErrors"):
             raise StoreUnavailable("write concern") from error
-        if any(failure["code"] != _DUPLICATE for failure in failures):
+        if any(failure["code"] != DUPLICATE for failure in failures):
             raise
         return [failure["index"] for failure in failures]
     return []

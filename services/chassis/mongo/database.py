@@ -15,6 +15,8 @@ from services.chassis.pipeline.model import Record
 from services.chassis.settings import MongoSettings
 
 Database = AsyncIOMotorDatabase[dict[str, Any]]
+# Code of a write to a unique key that is taken.
+DUPLICATE = 11000
 # Codes of a server that steps down, shuts down or is not yet primary: to be tried again.
 NOT_NOW = frozenset({64, 91, 189, 262, 10107, 11600, 11602, 13435, 13436})
 

@@ -10,8 +10,7 @@ from bson import MaxKey, MinKey
 from pymongo import ASCENDING, IndexModel
 from pymongo.errors import BulkWriteError
 
-from services.chassis.mongo.database import Database, available
-from services.chassis.mongo.store import DUPLICATE
+from services.chassis.mongo.database import DUPLICATE, Database, available
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.pipeline.model import Outgoing
 from services.chassis.pipeline.ports import Line

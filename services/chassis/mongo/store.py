@@ -12,13 +12,12 @@ from hulpketen_contracts import Position
 from pymongo import ASCENDING, IndexModel, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError
 
-from services.chassis.mongo.database import Database, available, record_document, record_from
+from services.chassis.mongo.database import DUPLICATE, Database, available, record_document, record_from
 from services.chassis.mongo.dead_letters import DeadLetters
 from services.chassis.pipeline.errors import StoreUnavailable, WriteRefused
 from services.chassis.pipeline.model import Ack, DeadLetter, Outgoing, Parked
 from services.chassis.pipeline.ports import Cleared, Document, Kept, Write
 
-DUPLICATE = 11000
 KEPT_RECORDS = 500
 KEPT_BYTES = 4_000_000
 
