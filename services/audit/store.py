@@ -51,8 +51,9 @@ class TrailStore:
     async def next_index(self) -> int:
         """Where the trail goes on. Raises TrailBroken where an index is missing since the last time this was asked."""
         async with available():
-            last = await self._entries.find_one({}, {"_id": 1}, sort=[("_id", -1)])
+            # In this order: another writer may add entries in between, and then what was checked is behind the last.
             state = await self._state.find_one({"_id": CHECKED})
+            last = await self._entries.find_one({}, {"_id": 1}, sort=[("_id", -1)])
             start, end = (state["next"] if state else 0), (last["_id"] + 1 if last else 0)
             there = await self._entries.count_documents({"_id": {"$gte": start, "$lt": end}})
             if there != end - start:
