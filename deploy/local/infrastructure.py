@@ -24,6 +24,7 @@ _PARAMETERS = {
     # Else it holds on to a hundred megabytes that it no longer uses.
     "tcmallocMaxTotalThreadCacheBytes": str(8 << 20),
     "tcmallocReleaseRate": "10",
+    "tcmallocAggressiveMemoryDecommit": "1",
     # A replica set of one has nobody to hand over to when it is told to stop.
     "shutdownTimeoutMillisForSignaledShutdown": "100",
 }
@@ -49,7 +50,7 @@ def broker(folder: DataFolder, port: int) -> Program:
     async def ready() -> bool:
         return await _listens(port)
 
-    environment = {"PATH": os.environ.get("PATH", ""), "RUST_LOG": "error"}
+    environment = {"PATH": os.environ.get("PATH", ""), "RUST_LOG": "error", "MALLOC_ARENA_MAX": "1"}
     return Program("broker", command, folder.logs / "broker.log", ready, environment)
 
 
@@ -61,7 +62,7 @@ def database(folder: DataFolder, port: int) -> Program:
         where = ["--dbpath", str(folder.mongo), "--bind_ip", HOST, "--port", str(port), "--nounixsocket"]
         # The option for the cache takes no less than 256 MB, of which a laptop has no use; in a small one the default
         # limits would have pages written again and again.
-        cache = ["cache_size=64MB"]
+        cache = ["cache_size=48MB"]
         for kind, target, trigger in (("dirty", 40, 70), ("updates", 30, 60)):
             cache += [f"eviction_{kind}_target={target}", f"eviction_{kind}_trigger={trigger}"]
         size = ["--wiredTigerEngineConfigString", ",".join(cache), "--oplogSize", "256"]
