@@ -60,3 +60,9 @@ def test_a_municipality_that_is_no_code_is_refused(tmp_path: Path) -> None:
     failed = run("token", "--role", "sender", "--municipality", "12", "--data", str(tmp_path))
     assert failed.returncode == 1
     assert failed.stderr == "hulpketen: '12' is no municipality: give its code of four digits, such as 0106\n"
+
+
+def test_what_will_be_published_cannot_be_published_again(tmp_path: Path) -> None:
+    failed = run("republish", "--since", "2999-01-01", "--data", str(tmp_path))
+    assert failed.returncode == 1
+    assert failed.stderr == "hulpketen: 2999-01-01 00:00:00 lies in the future: nothing was published since then\n"
