@@ -179,7 +179,7 @@ class Service:
         self._every.append((name, seconds, work))
 
     def on_stop(self, hook: Hook) -> None:
-        """Run this at the stop, first of all."""
+        """Run this at the stop, once nothing is begun any more: else what it ends could begin again."""
         self._on_stop.append(hook)
 
     async def spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -196,14 +196,14 @@ class Service:
 
     async def stop(self) -> None:
         """Stop consuming, let what is under way finish within bounds, and disconnect."""
-        for hook in self._on_stop:
-            await hook()
         self._stopping.set()
         if self._tasks:
             _, going_on = await asyncio.wait(self._tasks, timeout=ENDING_S)
             for task in going_on:
                 task.cancel()
             await asyncio.gather(*going_on, return_exceptions=True)
+        for hook in self._on_stop:
+            await hook()
         if self._background:
             await asyncio.wait(self._background, timeout=self.settings.http.shutdown_s)
         with suppress(StoreUnavailable):

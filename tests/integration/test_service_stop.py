@@ -34,7 +34,8 @@ async def test_work_under_way_ends_before_the_database_is_let_go(
     stack_infra: Infrastructure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "ENDING_S", 30)
-    begun, goes_on, done = asyncio.Event(), asyncio.Event(), []
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+    done: list[object] = []
 
     async def work() -> None:
         begun.set()
@@ -42,10 +43,13 @@ async def test_work_under_way_ends_before_the_database_is_let_go(
         done.append(await runtime.database["aggregates"].find_one({}))
 
     runtime = await started_with(stack_infra, tmp_path, work, begun)
-    runtime.on_stop(_at_once(goes_on.set))
+    runtime.on_stop(_at_once(lambda: done.append("closed")))
+    stopping = asyncio.create_task(runtime.stop())
+    await asyncio.sleep(0)
+    goes_on.set()
     async with asyncio.timeout(20):
-        await runtime.stop()
-    assert done == [None]
+        await stopping
+    assert done == [None, "closed"]
 
 
 async def test_work_that_does_not_end_is_cut_short(
