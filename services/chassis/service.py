@@ -48,7 +48,7 @@ HOUSEKEEPING_EVERY_S = 10.0
 # How long work under way may take to end by itself at a stop. What is cancelled goes on in a thread of the database's
 # driver, and would open a connection that nobody closes any more.
 ENDING_S = 0.25
-Hook = Callable[[], Awaitable[None]]
+Hook = Callable[[], Awaitable[object]]
 BatchHandler = Callable[[Sequence[Record]], Awaitable[list[DeadLetter]]]
 
 
@@ -236,7 +236,8 @@ class Service:
     async def _until_done(self, hook: Hook) -> None:
         while not self._stopping.is_set():
             try:
-                return await hook()
+                await hook()
+                return
             except StoreUnavailable as error:
                 log.warning("start_waits", error=error)
                 await self._pause(1)
@@ -287,7 +288,7 @@ def _measured(handle: BatchHandler) -> Callable[[Sequence[Record]], Awaitable[No
     return measured
 
 
-async def _quietly(name: str, work: Awaitable[None]) -> None:
+async def _quietly(name: str, work: Awaitable[object]) -> None:
     """An error is written to the log and does not end the loop that it comes from."""
     try:
         await work

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 
+from services.chassis.mongo.aliases import EVERY_S, Aliases
 from services.chassis.service import Service, now
 from services.chassis.settings import load
 from services.chassis.web import App, create_app, serve
@@ -11,7 +12,7 @@ from services.matching import api_cases, api_directory, api_referrals
 from services.matching.api import Matching, refuse
 from services.matching.domain.directory import Directory
 from services.matching.domain.errors import MatchingError
-from services.matching.erasure import EVERY_S, erase_aliases
+from services.matching.domain.file import file_id
 from services.matching.events import TOPIC, handlers
 from services.matching.settings import Settings
 from services.matching.snapshot import Snapshot
@@ -28,14 +29,13 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
     service = Service("matching", settings, handlers=handlers(directory, policy), topics=(TOPIC,))
     store = MatchingStore(service.database)
     snapshot = Snapshot(store)
-
-    async def erase() -> None:
-        await erase_aliases(store, service.engine)
+    aliases = Aliases(service.database, service.engine, file_id)
 
     service.before_start(store.prepare)
+    service.before_start(aliases.prepare)
     service.before_start(snapshot.refresh)
     service.every("directory", settings.matching.directory_refresh_s, snapshot.refresh)
-    service.every("aliases", EVERY_S, erase)
+    service.every("aliases", EVERY_S, aliases.erase)
     matching = Matching(service.engine, store, snapshot, policy, service.processing_log.record, now)
     routers = [part.routes(matching) for part in (api_cases, api_referrals, api_directory)]
     app = create_app("matching", runtime=service, settings=settings, routers=routers, transport=transport)

@@ -42,7 +42,6 @@ class MatchingStore:
                     # list_files(), flagged alone
                     IndexModel(flagged, name="flagged", partialFilterExpression={"state.flagged": True}),
                     IndexModel([("state.changed_at", ASCENDING)], sparse=True),  # versions()
-                    IndexModel([("state.merged_into", ASCENDING)], sparse=True),  # aliases()
                 ]
             )
 
@@ -73,19 +72,6 @@ class MatchingStore:
         """These entries of the directory: their documents, with `v` and `state`."""
         async with available():
             return await self._aggregates.find({"_id": {"$in": list(ids)}}, {"v": 1, "state": 1}).to_list(None)
-
-    async def aliases(self) -> dict[str, str]:
-        """Files of persons that were merged, with the person that each became."""
-        query = {"state.merged_into": {"$exists": True}}
-        async with available():
-            found = self._aggregates.find(query, {"state.merged_into": 1})
-            return {d["_id"]: d["state"]["merged_into"] async for d in found}
-
-    async def erased(self, ids: Collection[str]) -> set[str]:
-        """Which of these aggregates were erased."""
-        query = {"_id": {"$in": list(ids)}, "erased": {"$exists": True}}
-        async with available():
-            return {d["_id"] async for d in self._aggregates.find(query, {"_id": 1})}
 
     async def _file(self, query: dict[str, Any]) -> tuple[str, File] | None:
         async with available():

@@ -9,6 +9,7 @@ import httpx
 
 from services.chassis.keys import DerivedKey, DerivedSealer
 from services.chassis.login import Client
+from services.chassis.mongo.aliases import EVERY_S, Aliases
 from services.chassis.mongo.feeds import MongoFeeds
 from services.chassis.pipeline.feed import FeedPublisher
 from services.chassis.pipeline.model import DeadLetter, Record
@@ -19,7 +20,7 @@ from services.chassis.web import App, create_app, serve
 from services.notifications import api, api_events, board
 from services.notifications.delivery import Delivery
 from services.notifications.domain.directory import Directory
-from services.notifications.erasure import EVERY_S, erase_aliases
+from services.notifications.domain.file import file_id
 from services.notifications.events import TOPICS, followed, handlers
 from services.notifications.looking import Looks
 from services.notifications.readers import Readers
@@ -50,6 +51,7 @@ class Parts:
         )
         self.feeds = MongoFeeds(self.service.database)
         self.store = NotificationsStore(self.service.database, self.feeds)
+        self.aliases = Aliases(self.service.database, self.service.engine, file_id)
         self.looks = Looks(self.service.processing_log.record, now)
         self.hub = Hub(
             self.store.new_lines,
@@ -78,22 +80,19 @@ class Parts:
     def _schedule(self) -> None:
         service = self.service
         service.before_start(self.store.prepare)
+        service.before_start(self.aliases.prepare)
         service.before_start(self.refresh)
         service.every("follow", FOLLOW_AGAIN_S, self.hub.follow)
         service.every("directory", REFRESH_EVERY_S, self.refresh)
         service.every("delivery", DELIVERY_EVERY_S, self.delivery.look)
         service.every("prune", PRUNE_EVERY_S, self.prune)
-        service.every("aliases", EVERY_S, self.erase_aliases)
+        service.every("aliases", EVERY_S, self.aliases.erase)
         for stop in (self.delivery.close, self.matching.close, self.intake.close):
             service.on_stop(stop)
 
     async def take(self, records: Sequence[Record]) -> list[DeadLetter]:
         """Apply a batch, but for what is not for this service."""
         return await self.service.consumer.handle(followed(records))
-
-    async def erase_aliases(self) -> None:
-        """Let who is erased go under every pseudonym."""
-        await erase_aliases(self.store, self.service.engine)
 
     async def refresh(self) -> None:
         """Learn what another process of this service took in."""
@@ -121,7 +120,7 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
         ],
         transport=transport,
     )
-    app.state.hub, app.state.store = parts.hub, parts.store
+    app.state.hub = parts.hub
     sessions = _sessions(own, parts, app)
     app.state.sessions = sessions
     app.include_router(session_routes(sessions))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -68,8 +68,6 @@ class NotificationsStore:
                     IndexModel([("state.referrals.referral", ASCENDING)], sparse=True),
                     # case(): one of them
                     IndexModel([("state.cases.case", ASCENDING)], sparse=True),
-                    # aliases()
-                    IndexModel([("state.merged_into", ASCENDING)], sparse=True),
                 ]
             )
             # get(): and when they have expired, MongoDB removes them
@@ -125,21 +123,6 @@ class NotificationsStore:
             return None
         view = next(view for view in found["state"][kind] if view[key] == name)
         return Found(_person(found["_id"]), view) if whole_file or feed in view["feeds"] else None
-
-    # Erasures
-
-    async def aliases(self) -> dict[str, str]:
-        """Files of persons that were merged, with the person that each became."""
-        query = {"state.merged_into": {"$exists": True}}
-        async with available():
-            found = self._aggregates.find(query, {"state.merged_into": 1})
-            return {d["_id"]: d["state"]["merged_into"] async for d in found}
-
-    async def erased(self, ids: Collection[str]) -> set[str]:
-        """Which of these files were erased."""
-        query = {"_id": {"$in": list(ids)}, "erased": {"$exists": True}}
-        async with available():
-            return {d["_id"] async for d in self._aggregates.find(query, {"_id": 1})}
 
     # Feeds
 

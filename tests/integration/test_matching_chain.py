@@ -10,9 +10,10 @@ import pytest
 import pytest_asyncio
 from hulpketen_contracts import Event, PersonErased, PersonMerged, ProcessingLogged, ReferralState
 
+from services.chassis.mongo.aliases import Aliases
 from services.chassis.pipeline.model import Record
-from services.matching.erasure import erase_aliases
-from services.matching.store import CaseFilter, MatchingStore, files_query
+from services.matching.domain.file import file_id
+from services.matching.store import CaseFilter, files_query
 from tests.conftest import Infrastructure
 from tests.integration.matching import (
     ASSEN,
@@ -266,9 +267,9 @@ async def test_an_erased_person_does_not_come_back_under_any_pseudonym(matching:
     await matching.file(alias, lambda s: "merged_into" in s)
     await intake.publish(PersonErased(person=person), f"person-{person}")
     await matching.file(person, lambda s: not s)
-    store = MatchingStore(matching.service.database)
-    assert await erase_aliases(store, matching.service.engine) == 1
-    assert await erase_aliases(store, matching.service.engine) == 0
+    aliases = Aliases(matching.service.database, matching.service.engine, file_id)
+    assert await aliases.erase() == 1
+    assert await aliases.erase() == 0
     for pseudonym in (person, alias):
         late = signal(person=pseudonym, municipality="9913")
         message = intake.message(late, f"signal-{late.signal}")

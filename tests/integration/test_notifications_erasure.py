@@ -8,8 +8,9 @@ from typing import Any
 
 from hulpketen_contracts import CaseUpdated, PersonErased, PersonMerged, ReferralAccepted
 
+from services.chassis.mongo.aliases import Aliases
 from services.chassis.pipeline.model import Record
-from services.notifications.erasure import erase_aliases
+from services.notifications.domain.file import file_id
 from tests.conftest import Infrastructure
 from tests.integration.notifications import Notifications, running, take
 from tests.unit.notifications.events import case, referral
@@ -51,9 +52,9 @@ async def test_an_erased_person_goes_under_every_pseudonym(stack_infra: Infrastr
         await service.publish(PersonErased(person=person.person), f"person-{person.person}")
         await service.until({"_id": person.file, "erased": {"$exists": True}})
 
-        store = service.app.state.store
-        assert await erase_aliases(store, service.service.engine) == 1
-        assert await erase_aliases(store, service.service.engine) == 0
+        aliases = Aliases(service.service.database, service.service.engine, file_id)
+        assert await aliases.erase() == 1
+        assert await aliases.erase() == 0
         for each in (alias, person, other):
             await each.late(service)
         coordinator = service.token("coordinator", "gemeente-assen")

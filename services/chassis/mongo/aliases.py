@@ -1,0 +1,59 @@
+"""Who is erased goes under every pseudonym: an erasure names one, and its aliases are found here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from pymongo import ASCENDING, IndexModel
+
+from services.chassis.mongo.database import Database, available
+from services.chassis.pipeline.engine import Engine
+from services.chassis.pipeline.errors import Erased
+from services.chassis.pipeline.model import Command, Context, Decision, State
+
+EVERY_S = 60.0
+
+
+class Aliases:
+    """Aggregates of pseudonyms that became another: their state says which, as `merged_into`."""
+
+    def __init__(self, database: Database, engine: Engine, aggregate_of: Callable[[str], str]) -> None:
+        """`aggregate_of`: the id of the aggregate of a pseudonym."""
+        self._aggregates = database["aggregates"]
+        self._engine = engine
+        self._aggregate_of = aggregate_of
+
+    async def prepare(self) -> None:
+        """Make the index by which they are found."""
+        async with available():
+            await self._aggregates.create_indexes([IndexModel([("state.merged_into", ASCENDING)], sparse=True)])
+
+    async def erase(self) -> int:
+        """Erase those whose pseudonym became one that is erased; how many. An alias of an alias goes next."""
+        became = await self._all()
+        erased = await self._erased(set(became.values())) if became else set()
+        due = [aggregate for aggregate, into in became.items() if into in erased]
+        if not due:
+            return 0
+        commands = [Command(aggregate, _erase, cause=f"erase-alias/{aggregate}") for aggregate in due]
+        for result in await self._engine.execute_many(commands):
+            if isinstance(result, Exception) and not isinstance(result, Erased):
+                raise result
+        return len(due)
+
+    async def _all(self) -> dict[str, str]:
+        """Each with the aggregate that it became."""
+        query = {"state.merged_into": {"$exists": True}}
+        async with available():
+            found = self._aggregates.find(query, {"state.merged_into": 1})
+            return {d["_id"]: self._aggregate_of(d["state"]["merged_into"]) async for d in found}
+
+    async def _erased(self, ids: Collection[str]) -> set[str]:
+        """Which of these aggregates were erased."""
+        query = {"_id": {"$in": list(ids)}, "erased": {"$exists": True}}
+        async with available():
+            return {d["_id"] async for d in self._aggregates.find(query, {"_id": 1})}
+
+
+def _erase(_: State | None, __: Context) -> Decision:
+    return Decision({}, erase=True)
