@@ -31,9 +31,12 @@ format: install ## Put the code in the one layout
 settings: install ## Write docs/settings.md anew
 	$(settings)
 
+pin = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	--no-emit-package hulpketen-contracts
+
 requirements: ## Pin anew what pyproject.toml asks for (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--group dev --no-emit-package hulpketen-contracts --output-file requirements.txt pyproject.toml
+	$(pin) --group dev --output-file requirements.txt pyproject.toml
+	$(pin) --constraint requirements.txt --output-file deploy/docker/requirements.txt pyproject.toml
 
 clean: ## Remove what was installed and generated; the data folder stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
