@@ -22,6 +22,7 @@ _BROKER = {
     "KAFKA_IDEMPOTENT": "false",
     "KAFKA_FETCH_WAIT_MS": "30",
     "KAFKA_INCARNATION_CHECK_S": "1",
+    "KAFKA_MAKE_TOPICS": "true",
     "KAFKA_PARTITIONS": "2",
     # Else a broker that is rolled for its size would be given all of it back.
     "PIPELINE_KEPT_HOURS": "0.1",

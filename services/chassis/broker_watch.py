@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 
 from aiokafka.errors import KafkaError
 from hulpketen_contracts import TOPICS
 
 from services.chassis.kafka import KafkaAdmin, KafkaProducer, KafkaSubscriber
+from services.chassis.kafka_rights import READ, WRITE
 from services.chassis.logs import get_logger
 from services.chassis.pipeline.incarnation import Incarnation
 from services.chassis.pipeline.leases import Lease
+from services.chassis.preflight import NotReady, Reasons
 
 log = get_logger(__name__)
 
 
-def chain_topics() -> Iterable[str]:
-    """The topics of the chain; those of partners are made by who sends to them."""
-    return (name for name in TOPICS if "{" not in name)
+def topics_of(service: str) -> Mapping[str, Collection[int]]:
+    """The topics of the chain, and what this service does with each; those of partners are left to who sends there."""
+    return {
+        name: [right for right, who in ((READ, topic.consumers), (WRITE, topic.producers)) if service in who]
+        for name, topic in TOPICS.items()
+        if "{" not in name
+    }
 
 
 class BrokerWatch:
@@ -26,12 +32,14 @@ class BrokerWatch:
 
     def __init__(
         self,
+        service: str,
         incarnation: Incarnation,
         admin: KafkaAdmin,
         producer: KafkaProducer,
         subscriber: KafkaSubscriber | None,
         writer: Lease | None,
     ) -> None:
+        self._topics = topics_of(service)
         self._incarnation = incarnation
         self._admin = admin
         self._producer = producer
@@ -39,6 +47,7 @@ class BrokerWatch:
         self._writer = writer
         self._topics_made = False
         self._subscribed = False
+        self._reasons = Reasons()
         self.present = False
 
     @property
@@ -50,13 +59,20 @@ class BrokerWatch:
     async def check(self) -> None:
         """One look at the broker. Its absence is no error here: `present` says it. Raises StoreUnavailable."""
         try:
-            await self._follow()
-        except (KafkaError, OSError, TimeoutError) as error:
-            if self.present:
-                log.warning("broker_away", error=error)
+            try:
+                await self._follow()
+            except (KafkaError, OSError, TimeoutError) as error:
+                if self.present:
+                    log.warning("broker_away", error=error)
+                else:
+                    await self._admin.check_door()
+                self.present = False
+            else:
+                self.present = True
+                self._reasons.mended()
+        except NotReady as error:
+            self._reasons.say(error)
             self.present = False
-        else:
-            self.present = True
 
     async def stop(self) -> None:
         """Let the batch at hand finish, and disconnect."""
@@ -70,7 +86,7 @@ class BrokerWatch:
             self._topics_made = False
             await self._unsubscribe()
         if not self._topics_made:
-            await self._admin.make_topics(chain_topics())
+            await self._admin.ensure_topics(self._topics)
             self._topics_made = True
         if self._producer.cluster != self._incarnation.known():
             await self._producer.start(self._incarnation.known())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 import zlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from faststream import AckPolicy
@@ -17,6 +17,7 @@ from faststream.kafka import KafkaBroker as FastStreamBroker
 from faststream.kafka.annotations import KafkaMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
+from services.chassis.kafka_rights import Described, check_door, check_topics
 from services.chassis.kafka_tie import tie
 from services.chassis.logs import get_logger
 from services.chassis.loops import BatchLoop, Handle
@@ -126,6 +127,7 @@ class KafkaSubscriber:
 
     def __init__(self, settings: KafkaSettings, group: str, topics: Sequence[str], handle: Handle, batch: int) -> None:
         self._settings = settings
+        self._batch = batch
         self._loop = BatchLoop(handle)
         self._broker = FastStreamBroker(
             settings.bootstrap.split(","),
@@ -143,13 +145,12 @@ class KafkaSubscriber:
             auto_offset_reset="earliest",
             session_timeout_ms=settings.session_timeout_ms,
             heartbeat_interval_ms=settings.heartbeat_interval_ms,
-            batch_timeout_ms=settings.poll_timeout_ms,
             fetch_max_wait_ms=settings.fetch_wait_ms,
-            max_records=batch,
             parser=_headers_unread,
             decoder=_undecoded,
         )
         subscriber(self._on_batch)
+        subscriber.get_msg = self._next  # type: ignore[method-assign]
         self._subscriber = subscriber
 
     async def start(self) -> None:
@@ -167,6 +168,12 @@ class KafkaSubscriber:
         """Whether the group has formed and the last batch went well: what readiness looks at."""
         consumer = self._subscriber.consumer
         return self._loop.healthy and consumer is not None and consumer.subscription() is not None
+
+    async def _next(self, consumer: AIOKafkaConsumer) -> tuple[Any, ...]:
+        """Wait for records. FastStream's own way sleeps after each look that finds nothing, and while it sleeps what
+        comes waits."""
+        found = await consumer.getmany(timeout_ms=self._settings.poll_timeout_ms, max_records=self._batch)
+        return tuple(record for records in found.values() for record in records)
 
     async def _on_batch(self, _: Any, message: KafkaMessage) -> None:
         raw = message.raw_message
@@ -201,11 +208,27 @@ class KafkaAdmin:
         client = await self._connected()
         missing = set(names) - set(await client.list_topics())
         for name in sorted(missing):
-            topic = NewTopic(name, partitions or self._settings.partitions, self._settings.replication_factor)
+            topic = NewTopic(name, partitions or self._settings.partitions, 1)
             try:
                 await client.create_topics([topic])
             except TopicAlreadyExistsError:
                 continue
+
+    async def ensure_topics(self, wanted: Mapping[str, Collection[int]], partitions: int | None = None) -> None:
+        """Make these topics, or where others make them see that they are there and that we may do with each what is
+        wanted (kafka_rights: READ, WRITE). Raises NotReady, KafkaError."""
+        if self._settings.make_topics:
+            await self.make_topics(wanted, partitions)
+            return
+        client = await self._connected()
+        answer = await client._send_request(Described(wanted))
+        check_topics(
+            answer, wanted, partitions or self._settings.partitions, self._settings.sasl_username or "this service"
+        )
+
+    async def check_door(self) -> None:
+        """Raises NotReady where a broker answers and does not let us in."""
+        await check_door(_connection(self._settings))
 
     async def committed(self, group: str, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
         """The offset after the last one that the group committed; -1 where it never did."""

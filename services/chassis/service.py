@@ -39,12 +39,14 @@ from services.chassis.pipeline.model import DeadLetter, Handlers, Record
 from services.chassis.pipeline.ports import Publisher
 from services.chassis.pipeline.publisher import KafkaPublisher
 from services.chassis.pipeline.relay import Relay, Republisher
+from services.chassis.preflight import DatabaseCheck, Reasons, until_done
 from services.chassis.settings import ChassisSettings
 from services.chassis.telemetry import current_traceparent, start_record_span
 
 log = get_logger(__name__)
 RELAY_EVERY_S = 1.0
 HOUSEKEEPING_EVERY_S = 10.0
+AGAIN_S = 1.0
 # How long work under way may take to end by itself at a stop. What is cancelled goes on in a thread of the database's
 # driver, and would open a connection that nobody closes any more.
 ENDING_S = 0.25
@@ -138,7 +140,7 @@ class Service:
         ttl = timedelta(seconds=settings.pipeline.lease_s)
         self.relay_lease = self.lease("relay", ttl)
         self.writer_lease = self.lease("writer", ttl) if single_writer else None
-        self.watch = BrokerWatch(self.incarnation, self.admin, self.producer, subscriber, self.writer_lease)
+        self.watch = BrokerWatch(name, self.incarnation, self.admin, self.producer, subscriber, self.writer_lease)
         after = timedelta(seconds=settings.pipeline.relay_after_s)
         self._relays = (
             Relay(self.store, self.publisher, clock=now, after=after),
@@ -223,9 +225,12 @@ class Service:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self) -> None:
+        look = DatabaseCheck(self.client, self.database, now).look
         parts = (self.keys, self.store, self._log_store, self.letters, self.answers)
-        for hook in (*(part.prepare for part in parts), *self._prepare):
-            await self._until_done(hook)
+        reasons = Reasons()
+        for hook in (look, *(part.prepare for part in parts), *self._prepare):
+            if not await until_done(hook, self._pause, reasons):
+                return
         self._database_answers = True
         self._task(self._forever("broker", self.settings.kafka.incarnation_check_s, self.watch.check))
         self._task(self._forever("relay", RELAY_EVERY_S, self._relay))
@@ -233,24 +238,16 @@ class Service:
         for name, seconds, work in self._every:
             self._task(self._forever(name, seconds, work))
 
-    async def _until_done(self, hook: Hook) -> None:
-        while not self._stopping.is_set():
-            try:
-                await hook()
-                return
-            except StoreUnavailable as error:
-                log.warning("start_waits", error=error)
-                await self._pause(1)
-        raise asyncio.CancelledError
-
     async def _forever(self, name: str, seconds: float, work: Hook) -> None:
         while not self._stopping.is_set():
             await _quietly(name, work())
             await self._pause(seconds)
 
-    async def _pause(self, seconds: float) -> None:
+    async def _pause(self, seconds: float = AGAIN_S) -> bool:
+        """Whether to go on after it."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
+        return not self._stopping.is_set()
 
     async def _relay(self) -> None:
         try:

@@ -57,7 +57,9 @@ class KafkaSettings(Section):
     request_timeout_ms: int = Field(
         10_000, ge=500, le=120_000, description="How long a request to the broker may take."
     )
-    poll_timeout_ms: int = Field(10, ge=1, le=1_000, description="How long an idle consumer sleeps between two polls.")
+    poll_timeout_ms: int = Field(
+        1_000, ge=1, le=10_000, description="How long a consumer waits for records at a time; it wakes when they come."
+    )
     fetch_wait_ms: int = Field(
         500, ge=1, le=5_000, description="How long the broker may hold a fetch that finds nothing, until data comes."
     )
@@ -68,8 +70,10 @@ class KafkaSettings(Section):
         le=600,
         description="How often to look whether the broker is another one than before (it lost its log).",
     )
-    partitions: int = Field(6, ge=1, le=1_000, description="Partitions of a topic that a service makes.")
-    replication_factor: int = Field(1, ge=1, le=10, description="Copies of a topic that a service makes.")
+    make_topics: bool = Field(
+        False, description="Make missing topics; for the embedded broker. On Kafka `hulpketen topics apply` makes them."
+    )
+    partitions: int = Field(6, ge=1, le=1_000, description="Partitions of each topic of the chain.")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How the connection is protected."
     )

@@ -18,6 +18,10 @@ from services.chassis.settings import Section, sections, variable
 _INTRODUCTION = """# Settings
 
 Environment variables, read at the start of a service. A wrong one stops it with a line that names it.
+
+Each can be a file as well: named like the variable in lower case, in the folder that `SECRETS_DIRECTORY` names
+(`/run/secrets` if it is not set). The environment comes first. Passwords and connection strings best come so.
+
 This page is generated: `make settings`.
 """
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
 from aiokafka.errors import KafkaError
 from hulpketen_contracts import with_sequence
 
+from services.chassis.kafka_rights import WRITE
 from services.chassis.logs import get_logger
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.pipeline.model import Ack, Outgoing
+from services.chassis.preflight import NotReady, Reasons
 from services.notifications.domain.directory import Directory, Organisation
 from services.notifications.streams import Hub, Line
 
@@ -37,9 +39,9 @@ class Cursors(Protocol):
 
 
 class Topics(Protocol):
-    """Makes topics."""
+    """Makes topics, or sees that they are there."""
 
-    async def make_topics(self, names: Iterable[str], partitions: int | None = None) -> None: ...
+    async def ensure_topics(self, wanted: Mapping[str, Collection[int]], partitions: int | None = None) -> None: ...
 
 
 class Producer(Protocol):
@@ -76,6 +78,7 @@ class Delivery:
         self._first = first
         self._incarnation = incarnation
         self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._reasons: dict[str, Reasons] = {}
 
     async def look(self) -> None:
         """Begin what should be under way and is not; to be called again and again. Without the lease: stop all."""
@@ -103,6 +106,8 @@ class Delivery:
             await self._deliver(organisation)
         except (KafkaError, StoreUnavailable, OSError, TimeoutError) as error:
             log.warning("delivery_waits", organisation=organisation.id, error=error)
+        except NotReady as error:
+            self._reasons.setdefault(organisation.id, Reasons()).say(error)
 
     async def _deliver(self, organisation: Organisation) -> None:
         """Send on until something changes or fails. A broker that lost its log is sent all that is kept, again."""
@@ -113,7 +118,7 @@ class Delivery:
         if known != incarnation:
             n = max(await self._first(organisation.feed) - 1, 0)
         topic = f"partners.{organisation.id}"
-        await self._topics.make_topics([topic], partitions=1)
+        await self._topics.ensure_topics({topic: [WRITE]}, partitions=1)
         async with aclosing(self._hub.pages(organisation.feed, n, lambda: _PAUSE_S)) as pages:
             async for lines in pages:
                 if lines:

@@ -27,6 +27,7 @@ def sections(infrastructure: Infrastructure, folder: Path, name: str, database: 
             "session_timeout_ms": 1000,
             "heartbeat_interval_ms": 200,
             "idempotent": False,
+            "make_topics": True,
             "incarnation_check_s": 0.5,
         },
         "mongo": {"uri": infrastructure.mongo, "database": database},

@@ -93,6 +93,11 @@ class MemoryBroker:
             for partition in range(self._partitions):
                 self.logs.setdefault((name, partition), [])
 
+    ensure_topics = make_topics
+
+    async def check_door(self) -> None:
+        """Who can reach it is let in."""
+
     async def committed(self, group: str, places: Sequence[Place]) -> Mapping[Place, int]:
         """The offset after the last committed one; -1 where there is none. Raises BrokerAway."""
         await self._travel()

@@ -137,6 +137,7 @@ class Process:
             broker, deployment.name, deployment.topics, loop.until_safe, switches.batch, lambda: sleep(switches.idle_s)
         )
         self._watch = BrokerWatch(
+            deployment.name,
             self._incarnation,
             cast(Any, broker),
             cast(Any, producer),

@@ -50,6 +50,18 @@ def test_good_settings_are_loaded_from_the_environment(monkeypatch: pytest.Monke
     assert "hunter2" not in repr(loaded)
 
 
+def test_a_setting_may_come_from_a_file_and_the_environment_comes_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "own_token").write_text("from-a-file\n")
+    (tmp_path / "http_port").write_text("8103")
+    monkeypatch.setenv("SECRETS_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("HTTP_PORT", "8102")
+    loaded = load(Composition)
+    assert loaded.own.token.get_secret_value() == "from-a-file"
+    assert loaded.http.port == 8102
+
+
 def test_every_field_of_every_section_is_described() -> None:
     for _, section in sections(ChassisSettings):
         assert section.__doc__

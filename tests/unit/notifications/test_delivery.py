@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.pipeline.model import Ack, Outgoing
@@ -38,8 +38,8 @@ class World:
     async def set_cursor(self, organisation: str, n: int, incarnation: str) -> None:
         self.cursors[organisation] = (n, incarnation)
 
-    async def make_topics(self, names: Iterable[str], partitions: int | None = None) -> None:
-        self.topics += [(name, partitions) for name in names]
+    async def ensure_topics(self, wanted: Mapping[str, Collection[int]], partitions: int | None = None) -> None:
+        self.topics += [(name, partitions) for name in wanted]
 
     async def send(self, records: Sequence[Outgoing], partition: int | None = None) -> list[Ack | None]:
         assert partition == 0
