@@ -30,7 +30,8 @@ STRUCTURED_CONTENT_TYPE = "application/cloudevents+json"
 Headers = Sequence[tuple[str, bytes | None]]
 
 _NAMES = ("specversion", "id", "source", "type", "time", "subject", "dataref", "stream", "streamepoch", "streamseq")
-_ATTRIBUTES = {f"ce_{name}": name for name in (*_NAMES, "sequence", "sequencetype")} | {"traceparent": "traceparent"}
+_OTHERS = ("sequence", "sequencetype", "origintime")
+_ATTRIBUTES = {f"ce_{name}": name for name in (*_NAMES, *_OTHERS)} | {"traceparent": "traceparent"}
 _MOST_ERRORS = 10
 _json = re.compile(r"application/json[ \t]*(;[ \t]*charset=\"?utf-8\"?[ \t]*)?", re.ASCII | re.IGNORECASE).fullmatch
 

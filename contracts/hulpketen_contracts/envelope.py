@@ -35,7 +35,8 @@ class Envelope(NamedTuple):
     """The context attributes. Units: `time` is aware, kept in UTC with milliseconds; `streamseq` counts 1, 2, 3 …
 
     source: urn:nld:oin:<20 digits>:systeem:<name>. stream: an opaque id; "" on a partner's topic, where `sequence`,
-    the number in the partner's feed, orders all. traceparent: W3C Trace Context.
+    the number in the partner's feed, orders all. traceparent: W3C Trace Context. origin: when what led to this came
+    into the chain; None where it began here.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Envelope(NamedTuple):
     dataref: str | None = None
     traceparent: str | None = None
     sequence: int | None = None
+    origin: datetime | None = None
 
     @property
     def position(self) -> Position | None:
@@ -74,6 +76,8 @@ def attributes(envelope: Envelope) -> dict[str, str]:
         found["stream"] = _checked("stream", envelope.stream, _token)
         found["streamepoch"] = _checked("streamepoch", str(envelope.streamepoch), _number)
         found["streamseq"] = _checked("streamseq", str(envelope.streamseq), _number)
+    if envelope.origin is not None:
+        found["origintime"] = _format(envelope.origin)
     if envelope.sequence is not None:
         found["sequence"] = _checked("sequence", str(envelope.sequence), _number)
         found["sequencetype"] = "Integer"
@@ -92,7 +96,7 @@ def envelope_of(held: Mapping[str, str]) -> Envelope:
         id=_read("id", held["id"], _token),
         source=_read("source", held["source"], _known_source),
         type=held["type"],
-        time=_parse(held["time"]),
+        time=_parse("time", held["time"]),
         subject=_read("subject", held["subject"], _token) if "subject" in held else None,
         stream=_read("stream", stream, _token) if "stream" in held else "",
         streamepoch=int(_read("streamepoch", held.get("streamepoch", ""), _number)) if stream else 0,
@@ -100,6 +104,7 @@ def envelope_of(held: Mapping[str, str]) -> Envelope:
         dataref=_read("dataref", held["dataref"], _uri) if "dataref" in held else None,
         traceparent=usable_traceparent(held.get("traceparent")),
         sequence=_sequence(held),
+        origin=_parse("origintime", held["origintime"]) if "origintime" in held else None,
     )
 
 
@@ -140,11 +145,11 @@ def _format(time: datetime) -> str:
     return utc.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def _parse(text: str) -> datetime:
+def _parse(name: str, text: str) -> datetime:
     try:
         return parse_time(text)
     except ValueError:
-        raise DecodeError("bad-headers", "time is not RFC 3339 with a zone") from None
+        raise DecodeError("bad-headers", f"{name} is not RFC 3339 with a zone") from None
 
 
 def _sequence(held: Mapping[str, str]) -> int | None:

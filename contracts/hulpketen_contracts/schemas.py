@@ -15,12 +15,13 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _OPAQUE = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
 _COUNT = "^[1-9][0-9]{0,14}$"
+_TIME = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\.[0-9]{3}Z$"
 _HEADERS: dict[str, tuple[str, str]] = {
     "content-type": ("^application/json(; ?charset=utf-8)?$", "The data is JSON."),
     "ce_specversion": ("^1\\.0$", "CloudEvents 1.0, in the NL GOV profile."),
     "ce_id": (_OPAQUE, "The same id is the same event."),
     "ce_source": ("^urn:nld:oin:[0-9]{20}:systeem:[a-z0-9][a-z0-9-]{0,39}$", "The organisation and system that sent."),
-    "ce_time": ("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\.[0-9]{3}Z$", "When it was logged (RFC 3339, UTC)."),
+    "ce_time": (_TIME, "When it was logged (RFC 3339, UTC)."),
     "ce_subject": (_OPAQUE, "What it is about, by an opaque id."),
     "ce_dataref": ("^[!-~]{1,500}$", "Where who may can fetch who it is about."),
     "ce_stream": (_OPAQUE, "The stream that it belongs to, by an opaque id."),
@@ -28,6 +29,7 @@ _HEADERS: dict[str, tuple[str, str]] = {
     "ce_streamseq": (_COUNT, "Its number in the stream: 1, 2, 3 … without gaps."),
     "ce_sequence": (_COUNT, "Its number in the partner's feed: 1, 2, 3 … without gaps."),
     "ce_sequencetype": ("^Integer$", "Says that sequence is a whole number."),
+    "ce_origintime": (_TIME, "When what led to it came into the chain; absent where it began with this event."),
     "traceparent": ("^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$", "W3C Trace Context."),
 }
 _ALWAYS = ("content-type", "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time")

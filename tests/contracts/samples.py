@@ -92,6 +92,7 @@ def envelopes(event: Event) -> st.SearchStrategy[Envelope]:
         dataref=st.none() | st.just("https://intake.example/v1/referrals/1/person"),
         traceparent=st.none() | st.just(TRACEPARENT),
         sequence=st.integers(1, 10**12) if partner else st.none(),
+        origin=st.none() | _moments,
     )
 
 

@@ -330,6 +330,7 @@ class TestDecodeRefuses:
             ("ce_type", b"", "unknown-type"),
             ("ce_time", b"yesterday", "bad-headers"),
             ("ce_time", b"2026-11-22T09:30:00", "bad-headers"),
+            ("ce_origintime", b"yesterday", "bad-headers"),
             ("ce_time", b"0001-01-01T00:00:00+10:00", "bad-headers"),
             ("ce_subject", b"Jan de Vries", "bad-headers"),
             ("ce_stream", b"a\x00b", "bad-headers"),

@@ -126,6 +126,7 @@ def _step(decoded: Decoded, handler: Handler, record: Record, traceparent: str |
         cause=envelope.id,
         decide=_deciding(handler, decoded),
         traceparent=traceparent,
+        origin=envelope.origin or envelope.time,
         position=envelope.position,
         reference=decoded.data.REFERENCE,
         record=record,

@@ -37,6 +37,7 @@ class Step:
     cause: str
     decide: Decide
     traceparent: str | None = None
+    origin: datetime | None = None
     # An event:
     position: Position | None = None
     reference: bool = False
@@ -202,6 +203,7 @@ class Draft:
             streamseq=doc["seq"],
             dataref=emit.dataref,
             traceparent=step.traceparent,
+            origin=step.origin,
         )
         message = encode(event, envelope, topic=emit.topic)
         doc["outbox"].append(outbox_entry(doc["seq"], envelope.id, message))
