@@ -1,10 +1,10 @@
-.PHONY: help install up test check format settings requirements clean
+.PHONY: help install up test test-containers check format settings requirements clean
 
 settings = .venv/bin/python -m services.chassis.settings_docs docs/settings.md \
 	$(foreach service,intake matching notifications audit,services.$(service).settings:Settings)
 
 help: ## What can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 install: ## Set up .venv; does nothing when nothing changed
 	@scripts/install
@@ -12,8 +12,11 @@ install: ## Set up .venv; does nothing when nothing changed
 up: install ## The whole chain on this machine, until Ctrl-C
 	@.venv/bin/hulpketen up
 
-test: install ## All tests; in under five minutes on two cores
+test: install ## All tests but those with containers; in under five minutes on two cores
 	@.venv/bin/pytest -n 2 --dist loadfile
+
+test-containers: install ## The tests on Apache Kafka and MongoDB in containers; skipped where no engine answers
+	@.venv/bin/pytest tests/containers
 
 check: install ## Style, types, boundaries between packages, generated files
 	.venv/bin/ruff check

@@ -1,0 +1,1 @@
+"""Tests against Apache Kafka and MongoDB in containers: `make test-containers`."""
