@@ -83,6 +83,7 @@ class Writer:
         self._next = 0
         self._fence: int | None = None  # the number under which the rest was read; None: read it again
         self._erased: set[str] = set()
+        self._at_work = False  # on a batch, or it failed and is to come again
         self._one_at_a_time = asyncio.Lock()  # a replay of a dead letter comes beside the batches
 
     async def handle(self, records: Sequence[Record]) -> list[DeadLetter]:
@@ -104,7 +105,13 @@ class Writer:
                 span.end(error)
         return letters
 
+    def show_rest(self) -> None:
+        """Where nothing is to be added, nothing lags."""
+        if not self._at_work:
+            metrics.lag.set(0)
+
     async def _add(self, entries: Sequence[Entry]) -> None:
+        self._at_work = True
         self._show_lag(entries[0])
         try:
             await self._take_over()
@@ -115,6 +122,7 @@ class Writer:
                 raise LeaseLost(str(error)) from error
             raise
         self._show_lag(entries[-1])
+        self._at_work = False
 
     async def _take_over(self) -> None:
         if not await self._lease.held():

@@ -12,7 +12,6 @@ from services.audit.api import routes
 from services.audit.events import Writer
 from services.audit.settings import Settings
 from services.audit.store import TrailStore
-from services.chassis.pipeline.leases import Lease
 from services.chassis.pipeline.model import DeadLetter, Record
 from services.chassis.service import Service, now
 from services.chassis.settings import load
@@ -38,7 +37,9 @@ def build(settings: Settings) -> App:
         await service.store.bury(service.name, service.incarnation.known(), letters)
 
     async def hold() -> None:
-        await _hold(lease)
+        # While nothing comes, too: a batch renews it only when there is one.
+        metrics.writing.set(1 if await lease.held() else 0)
+        writer.show_rest()
 
     writer = Writer(store, lease, bury, clock=now)
     service.before_start(store.prepare)
@@ -46,11 +47,6 @@ def build(settings: Settings) -> App:
     return create_app(
         "audit", runtime=service, settings=settings, routers=[routes(store, service.processing_log.record, now)]
     )
-
-
-async def _hold(lease: Lease) -> None:
-    """Keep the lease while nothing comes, too: a batch renews it only when there is one."""
-    metrics.writing.set(1 if await lease.held() else 0)
 
 
 def main() -> None:

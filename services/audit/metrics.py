@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge
 
-entries = Counter("hulpketen_audit_entries", "Entries added to the trail by this process")
-lag = Gauge("hulpketen_audit_lag_seconds", "Age of the event that the trail was adding last, by this process")
-writing = Gauge("hulpketen_audit_writing", "1 in the process that adds to the trail, 0 where it stands by")
+entries = Counter("hulpketen_audit_entries", "Entries added to the trail by this process.")
+lag = Gauge(
+    "hulpketen_audit_lag_seconds",
+    "Age of the event that the trail was adding now, by this process; 0 where nothing waits.",
+)
+writing = Gauge("hulpketen_audit_writing", "1 in the process that adds to the trail, 0 where it stands by.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from hulpketen_contracts import TOPICS
 
@@ -55,6 +56,11 @@ class BrokerWatch:
         """Whether the consume loop goes on, or rightly does not: there is none, or another process writes."""
         standby = self._writer is not None and self._writer.fence is None
         return self._subscriber is None or standby or (self._subscribed and self._subscriber.assigned)
+
+    @property
+    def consumer(self) -> AIOKafkaConsumer | None:
+        """What this process reads with now."""
+        return self._subscriber.consumer if self._subscribed and self._subscriber else None
 
     async def check(self) -> None:
         """One look at the broker. Its absence is no error here: `present` says it. Raises StoreUnavailable."""

@@ -131,7 +131,7 @@ def _start_span(scope: Scope, parent: SpanContext | None) -> Span:
 def _finish(span: Span, scope: Scope, answer: _Answer) -> None:
     method, route, status = _method(scope), _route(scope), answer.status or 500
     metrics.http_requests.labels(method, route, str(status)).inc()
-    metrics.http_seconds.labels(route).observe(answer.seconds or perf_counter() - answer.begun)
+    metrics.http_seconds.labels(method, route).observe(answer.seconds or perf_counter() - answer.begun)
     if span.is_recording():
         span.update_name(f"{method} {route}")
         span.set_attribute("http.route", route)

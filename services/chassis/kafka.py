@@ -17,6 +17,7 @@ from faststream.kafka import KafkaBroker as FastStreamBroker
 from faststream.kafka.annotations import KafkaMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
+from services.chassis import metrics
 from services.chassis.kafka_rights import Described, check_door, check_topics
 from services.chassis.kafka_tie import tie
 from services.chassis.logs import get_logger
@@ -106,8 +107,11 @@ class KafkaProducer:
             self._in_flight.update(futures)
             await asyncio.wait(futures, timeout=timeout)
             self._in_flight.difference_update(futures)
-        acks = [_ack(future) for future in futures]
-        return acks + [None] * (len(records) - len(acks))
+        acks = [_ack(future) for future in futures] + [None] * (len(records) - len(futures))
+        outcomes = ("failed" if ack is None else "acknowledged" for ack in acks)
+        types = (metrics.event_type(record.headers.items()) for record in records)
+        metrics.count(metrics.events_sent, zip(types, outcomes, strict=True))
+        return acks
 
 
 def _partition(key: bytes | None, every: Sequence[int], available: Sequence[int]) -> int:
@@ -174,6 +178,11 @@ class KafkaSubscriber:
         comes waits."""
         found = await consumer.getmany(timeout_ms=self._settings.poll_timeout_ms, max_records=self._batch)
         return tuple(record for records in found.values() for record in records)
+
+    @property
+    def consumer(self) -> AIOKafkaConsumer | None:
+        """What it reads with, while it is subscribed."""
+        return self._subscriber.consumer
 
     async def _on_batch(self, _: Any, message: KafkaMessage) -> None:
         raw = message.raw_message

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import AwareDatetime, Field
 
+from services.chassis import metrics
 from services.chassis.auth import requires
 from services.chassis.incoming import Idempotency, RequestModel
 from services.chassis.operations import StillDead
@@ -103,7 +104,9 @@ def operations_routes(runtime: Runtime) -> APIRouter:
     router.include_router(_dead_letter_routes(runtime))
 
     @router.get("/metrics", dependencies=[Depends(requires("operations"))])
-    async def metrics() -> Response:
+    async def show_metrics() -> Response:
+        for name, good in runtime.checks().items():
+            metrics.ready.labels(name).set(good)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     @router.get("/openapi.json", dependencies=[Depends(requires())])

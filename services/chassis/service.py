@@ -21,6 +21,7 @@ from services.chassis.kafka import KafkaAdmin, KafkaProducer, KafkaSubscriber
 from services.chassis.keys import DerivedKey, KeyProvider
 from services.chassis.logs import get_logger
 from services.chassis.loops import work_under
+from services.chassis.measuring import EVERY_S, BatchHandler, Gauges, measured
 from services.chassis.mongo.answers import Answers
 from services.chassis.mongo.coordination import MongoIncarnation, MongoLeases
 from services.chassis.mongo.database import Database, connect
@@ -35,7 +36,7 @@ from services.chassis.pipeline.engine import Engine
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.pipeline.incarnation import Incarnation
 from services.chassis.pipeline.leases import Lease
-from services.chassis.pipeline.model import DeadLetter, Handlers, Record
+from services.chassis.pipeline.model import Handlers
 from services.chassis.pipeline.ports import Publisher
 from services.chassis.pipeline.publisher import KafkaPublisher
 from services.chassis.pipeline.relay import Relay, Republisher
@@ -51,7 +52,6 @@ AGAIN_S = 1.0
 # driver, and would open a connection that nobody closes any more.
 ENDING_S = 0.25
 Hook = Callable[[], Awaitable[object]]
-BatchHandler = Callable[[Sequence[Record]], Awaitable[list[DeadLetter]]]
 
 
 def now() -> datetime:
@@ -133,7 +133,7 @@ class Service:
             ),
         )
         self.operations = Operations(name, self.store, self.letters, self.consumer.handle, self.consumer.let_through)
-        handle = _measured(batch_handler or self.consumer.handle)
+        handle = measured(batch_handler or self.consumer.handle, now)
         subscriber = (
             KafkaSubscriber(settings.kafka, name, topics, handle, settings.pipeline.batch_size) if topics else None
         )
@@ -235,6 +235,7 @@ class Service:
         self._task(self._forever("broker", self.settings.kafka.incarnation_check_s, self.watch.check))
         self._task(self._forever("relay", RELAY_EVERY_S, self._relay))
         self._task(self._forever("housekeeping", HOUSEKEEPING_EVERY_S, self._keep_house))
+        self._task(self._forever("gauges", EVERY_S, self._gauges().look))
         for name, seconds, work in self._every:
             self._task(self._forever(name, seconds, work))
 
@@ -249,6 +250,10 @@ class Service:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         return not self._stopping.is_set()
 
+    def _gauges(self) -> Gauges:
+        outboxes = {"events": self.store, "looks": self._log_store}
+        return Gauges(self.database, outboxes, self.letters, self.relay_lease, lambda: self.watch.consumer, now)
+
     async def _relay(self) -> None:
         try:
             waiting = await self.store.waiting()
@@ -256,7 +261,6 @@ class Service:
             self._database_answers = False
             raise
         self._database_answers = True
-        metrics.outbox_waiting.set(waiting)
         self.engine.outbox_full = waiting >= self.settings.pipeline.outbox_limit
         if self.incarnation.known() and self.watch.present:
             await work_under(self.relay_lease, (*self._relays, self._republisher))
@@ -274,15 +278,6 @@ class Service:
         if waiting:
             # Kinds alone: a stream of a person bears the pseudonym.
             log.error("gap_open", streams=len(waiting), kinds=sorted({s.partition("-")[0] for _, s in waiting}))
-
-
-def _measured(handle: BatchHandler) -> Callable[[Sequence[Record]], Awaitable[None]]:
-    async def measured(records: Sequence[Record]) -> None:
-        with metrics.batch_seconds.time():
-            await handle(records)
-        metrics.records_consumed.inc(len(records))
-
-    return measured
 
 
 async def _quietly(name: str, work: Awaitable[object]) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from services.chassis.pipeline.errors import KeyReused
 from services.chassis.problems import FieldError, Problem
+from services.intake import metrics
 from services.intake.bodies import parse
 from services.intake.domain.basis import Sender
 from services.intake.domain.signal import SignalIn
@@ -166,7 +167,10 @@ class Delivery:
 
     def _note(self, done: _Done) -> None:
         self._lines += done.lines
-        self._taken += done.lines - len(done.refused)
+        taken = done.lines - len(done.refused)
+        self._taken += taken
+        metrics.delivery_lines.labels("taken").inc(taken)
+        metrics.delivery_lines.labels("refused").inc(len(done.refused))
         for line, errors in done.refused:
             self._refuse(line, errors)
 

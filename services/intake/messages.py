@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 import httpx
 
 from services.chassis.logs import get_logger
+from services.intake import metrics
 
 log = get_logger(__name__)
 Channel = Literal["sms", "email"]
@@ -34,10 +35,13 @@ class HttpGateway:
         try:
             answer = await self._client.post(self._url, json={"to": to, "channel": channel, "text": text})
         except httpx.HTTPError as error:
+            metrics.messages.labels("away").inc()
             raise NotSent from error
         if not answer.is_success:
+            metrics.messages.labels("refused").inc()
             log.warning("message_refused", status=answer.status_code)
             raise NotSent
+        metrics.messages.labels("sent").inc()
 
     async def close(self) -> None:
         """Close the connections."""

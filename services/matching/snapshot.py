@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from itertools import count
 
+from services.matching import metrics
 from services.matching.domain.directory import Directory
 from services.matching.domain.entries import read
 from services.matching.store import MatchingStore
@@ -39,3 +40,4 @@ class Snapshot:
         moments = [document["state"]["changed_at"] for document in later]
         self._latest = max([*moments, self._latest] if self._latest else moments, default=None)
         self.current = self.current.changed(read(d["state"]) for d in later)
+        metrics.services.set(len(self.current.services))

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from datetime import datetime
+from time import time
 from typing import Annotated, Protocol
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -17,6 +18,7 @@ from services.chassis.logs import get_logger
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.problems import FieldError, Problem
 from services.chassis.sessions import Session, Sessions
+from services.notifications import metrics
 from services.notifications.looking import Looks
 from services.notifications.readers import Readers
 from services.notifications.settings import NotificationsSettings
@@ -182,9 +184,10 @@ async def _logged(
     """The stream; however it ends, the processing log says how far it came."""
     first = place.n + 1
     try:
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                yield chunk
+        with metrics.streams.track_inprogress():
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    yield chunk
     finally:
         await looks.closed(organisation, first, place.n, started)
 
@@ -192,6 +195,8 @@ async def _logged(
 async def _chunks(hub: Hub, place: _Place, lasting: _Lasting, heartbeat_s: float) -> AsyncGenerator[bytes]:
     """The stream. It begins with an id alone, so that a reader goes on from there even if nothing came yet."""
     yield f": you have all up to {place.n}\nid: {place.n}\n\n".encode()
+
+    opened = time()
 
     def pause() -> float:
         return max(0.01, min(heartbeat_s, lasting.seconds_left()))
@@ -206,6 +211,7 @@ async def _chunks(hub: Hub, place: _Place, lasting: _Lasting, heartbeat_s: float
             place.n = lines[-1].n if lines else place.n
             for chunk in _joined(lines) if lines else (b": still here\n\n",):
                 yield chunk
+            metrics.arrived("stream", (line.times for line in lines), opened)
 
 
 def _joined(lines: Sequence[Line]) -> list[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
+from time import time
 from typing import Protocol
 
 from aiokafka.errors import KafkaError
@@ -15,6 +16,7 @@ from services.chassis.logs import get_logger
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.pipeline.model import Ack, Outgoing
 from services.chassis.preflight import NotReady, Reasons
+from services.notifications import metrics
 from services.notifications.domain.directory import Directory, Organisation
 from services.notifications.streams import Hub, Line
 
@@ -115,7 +117,9 @@ class Delivery:
         if organisation.feed is None:
             return
         n, known = await self._cursors.cursor(organisation.id)
+        since = 0.0
         if known != incarnation:
+            since = time()
             n = max(await self._first(organisation.feed) - 1, 0)
         topic = f"partners.{organisation.id}"
         await self._topics.ensure_topics({topic: [WRITE]}, partitions=1)
@@ -128,15 +132,16 @@ class Delivery:
                 # The incarnation last: between this look and the send nothing is awaited.
                 if not held or not chosen or self._incarnation() != incarnation:
                     return
-                if lines and not await self._send(organisation.id, topic, lines, incarnation):
+                if lines and not await self._send(organisation.id, topic, lines, incarnation, since):
                     return
 
-    async def _send(self, organisation: str, topic: str, lines: Sequence[Line], incarnation: str) -> bool:
+    async def _send(self, organisation: str, topic: str, lines: Sequence[Line], incarnation: str, since: float) -> bool:
         """Whether all were acknowledged; the cursor stands after the last before which none failed."""
         # The numbers keep their order in one partition, also where somebody made the topic with more.
         acks = await self._producer.send([_record(topic, line) for line in lines], partition=0)
         sent = acks.index(None) if None in acks else len(acks)
         if sent:
+            metrics.arrived("kafka", (line.times for line in lines[:sent]), since)
             await self._cursors.set_cursor(organisation, lines[sent - 1].n, incarnation)
         return sent == len(lines)
 

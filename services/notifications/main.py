@@ -23,6 +23,8 @@ from services.notifications.domain.directory import Directory
 from services.notifications.domain.file import file_id
 from services.notifications.events import TOPICS, followed, handlers
 from services.notifications.looking import Looks
+from services.notifications.measured import EVERY_S as MEASURE_EVERY_S
+from services.notifications.measured import MeasuredFeeds, Waiting
 from services.notifications.readers import Readers
 from services.notifications.settings import NotificationsSettings, Settings
 from services.notifications.store import NotificationsStore
@@ -47,7 +49,7 @@ class Parts:
             handlers=handlers(self.directory),
             topics=TOPICS,
             batch_handler=self.take,
-            publisher=lambda service: FeedPublisher(service.store, MongoFeeds(service.database)),
+            publisher=lambda service: FeedPublisher(service.store, MeasuredFeeds(service.database)),
         )
         self.feeds = MongoFeeds(self.service.database)
         self.store = NotificationsStore(self.service.database, self.feeds)
@@ -61,17 +63,19 @@ class Parts:
             most=own.streams,
             most_each=own.streams_per_organisation,
         )
+        lease = self.service.lease("delivery")
         self.delivery = Delivery(
             self.hub,
             self.directory,
             self.store,
-            self.service.lease("delivery"),
+            lease,
             self.service.admin,
             self.service.producer,
             delivered=self.looks.delivered,
             first=self.feeds.first,
             incarnation=self.service.incarnation.known,
         )
+        self.waiting = Waiting(self.directory, self.store, self.feeds, lease, self.service.incarnation.known, now)
         self.matching = Upstream(own.matching_url, own.upstream_timeout_s, transport)
         self.intake = Upstream(own.intake_url, own.upstream_timeout_s, transport)
         self._keep_for = timedelta(days=own.feed_days)
@@ -85,6 +89,7 @@ class Parts:
         service.every("follow", FOLLOW_AGAIN_S, self.hub.follow)
         service.every("directory", REFRESH_EVERY_S, self.refresh)
         service.every("delivery", DELIVERY_EVERY_S, self.delivery.look)
+        service.every("waiting", MEASURE_EVERY_S, self.waiting.look)
         service.every("prune", PRUNE_EVERY_S, self.prune)
         service.every("aliases", EVERY_S, self.aliases.erase)
         for stop in (self.delivery.close, self.matching.close, self.intake.close):

@@ -171,6 +171,12 @@ class NotificationsStore:
             found = await self._cursors.find_one({"_id": organisation})
         return (int(found["n"]), str(found["incarnation"])) if found else (0, "")
 
+    async def cursors(self) -> dict[str, tuple[int, str]]:
+        """All of them, by organisation."""
+        async with available():
+            found = await self._cursors.find({}).to_list(None)
+        return {document["_id"]: (int(document["n"]), str(document["incarnation"])) for document in found}
+
     async def set_cursor(self, organisation: str, n: int, incarnation: str) -> None:
         """Remember it."""
         async with available():

@@ -13,6 +13,7 @@ from hulpketen_contracts import Message, to_structured, with_sequence
 
 from services.chassis.mongo.feeds import numbered
 from services.chassis.pipeline.model import Outgoing
+from services.notifications import metrics
 
 Document = Mapping[str, Any]
 ReadAfter = Callable[[str, int, int], Awaitable[Sequence[tuple[int, Outgoing]]]]
@@ -28,13 +29,14 @@ class TooManyReadersError(Exception):
 class Line:
     """A line of a feed. It is read, and made a frame of server-sent events, when the first reader asks."""
 
-    __slots__ = ("_document", "_frame", "_record", "n")
+    __slots__ = ("_document", "_frame", "_record", "_times", "n")
 
     def __init__(self, n: int, record: Outgoing | None = None, document: Document | None = None) -> None:
         self.n = n
         self._record = record
         self._document = document
         self._frame = b""
+        self._times: metrics.Times | None = None
 
     @property
     def record(self) -> Outgoing:
@@ -44,6 +46,13 @@ class Line:
             self._record = numbered(self._document)[1]
             self._document = None
         return self._record
+
+    @property
+    def times(self) -> metrics.Times:
+        """When it was made, and when what led to it came into the chain."""
+        if self._times is None:
+            self._times = metrics.times(self.record.headers)
+        return self._times
 
     @property
     def frame(self) -> bytes:

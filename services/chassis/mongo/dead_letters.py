@@ -17,6 +17,7 @@ from hulpketen_contracts import Position
 from pymongo import ASCENDING, IndexModel, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
+from services.chassis import metrics
 from services.chassis.keys import KeyProvider, new_key, open_sealed, seal
 from services.chassis.logs import get_logger
 from services.chassis.mongo.database import Database, available, record_document, record_from
@@ -44,6 +45,8 @@ class DeadLetters:
                     IndexModel([("group", ASCENDING), ("stream", ASCENDING)]),
                     # page(): the oldest first
                     IndexModel([("at", ASCENDING)]),
+                    # waiting(): those that were skipped
+                    IndexModel([("skipped.at", ASCENDING)], sparse=True),
                 ]
             )
 
@@ -59,8 +62,15 @@ class DeadLetters:
             document = _document(group, incarnation, letter) | {"at": now, "day": day, "bytes": sealed}
             operations.append(UpdateOne({"_id": name}, {"$setOnInsert": document}, upsert=True))
         async with available():
-            await self._letters.bulk_write(operations, ordered=False)
+            done = await self._letters.bulk_write(operations, ordered=False)
+        metrics.count(metrics.dead_letters, ((letters[n].reason,) for n in done.upserted_ids or ()))
         log.warning("dead_letters", letters=len(letters), reasons=sorted({letter.reason for letter in letters}))
+
+    async def waiting(self) -> int:
+        """How many were not skipped; about."""
+        async with available():
+            skipped = await self._letters.count_documents({"skipped.at": {"$gt": datetime(1970, 1, 1, tzinfo=UTC)}})
+            return max(0, await self._letters.estimated_document_count() - skipped)
 
     async def page(self, limit: int, after: str | None) -> list[dict[str, Any]]:
         """What is held, oldest first, without the bytes; `after` is the id of the last one of the page before."""

@@ -69,6 +69,12 @@ class MongoFeeds:
             )
         return [numbered(document) for document in found]
 
+    async def written_after(self, reader: str, n: int) -> datetime | None:
+        """When the first line after number n was written; None where there is none."""
+        async with available():
+            found = await self.collection.find_one(_between(reader, n + 1, MaxKey()), {"at": 1}, sort=[("_id", 1)])
+        return found["at"] if found else None
+
 
 def numbered(document: Mapping[str, Any]) -> tuple[int, Outgoing]:
     """The number and the record of a line as it stands in the collection."""

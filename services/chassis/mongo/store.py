@@ -20,6 +20,7 @@ from services.chassis.pipeline.ports import Cleared, Document, Kept, Write
 
 KEPT_RECORDS = 500
 KEPT_BYTES = 4_000_000
+_DUE = {"due": {"$gt": datetime(1970, 1, 1, tzinfo=UTC)}}
 
 
 class MongoStore:
@@ -116,7 +117,19 @@ class MongoStore:
 
     async def waiting(self) -> int:
         async with available():
-            return await self._aggregates.count_documents({"due": {"$gt": datetime(1970, 1, 1, tzinfo=UTC)}})
+            return await self._aggregates.count_documents(_DUE)
+
+    async def oldest_due(self) -> tuple[int, datetime | None]:
+        """How many aggregates have something in their outbox, and since when the oldest has."""
+        waiting = await self.waiting()
+        async with available():
+            found = await self._aggregates.find_one(_DUE, {"due": 1}, sort=[("due", ASCENDING)]) if waiting else None
+        return waiting, found["due"] if found else None
+
+    async def held(self) -> tuple[int, int]:
+        """About how many records are parked, and how many batches kept."""
+        async with available():
+            return await self._parked.estimated_document_count(), await self._kept.estimated_document_count()
 
     async def keep(self, records: Sequence[tuple[Outgoing, Ack]], incarnation: str) -> None:
         passing = [(r, a) for r, a in records if r.topic not in self._reference_topics]

@@ -444,7 +444,7 @@ async def test_a_refusal_before_the_body_is_counted_with_its_route(
 ) -> None:
     await http.post("/v1/signed/1", content=b"{", headers=JSON)
     text = (await http.get("/metrics", headers=bearer(scope="operations"))).text
-    assert 'http_requests_total{method="POST",route="/v1/signed/{id}",status="401"}' in text
+    assert 'hulpketen_http_requests_total{method="POST",route="/v1/signed/{id}",status="401"}' in text
 
 
 async def test_health_is_open_and_says_what_is_red(http: httpx.AsyncClient, runtime: Runtime) -> None:
@@ -464,7 +464,7 @@ async def test_metrics_and_the_document_are_not_open(
     problem(await http.get("/openapi.json"), 401)
     await http.get("/v1/notes")
     text = (await http.get("/metrics", headers=bearer(scope="operations"))).text
-    assert 'http_requests_total{method="GET",route="/v1/notes",status="200"}' in text
+    assert 'hulpketen_http_requests_total{method="GET",route="/v1/notes",status="200"}' in text
     document = (await http.get("/openapi.json", headers=bearer())).json()
     operation = document["paths"]["/v1/notes/{id}"]["post"]
     assert set(operation["responses"]) == {"200", "default"}
