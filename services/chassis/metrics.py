@@ -46,6 +46,10 @@ dead_letters_waiting = Gauge("hulpketen_dead_letters_waiting", "Dead letters nei
 kept_batches = Gauge("hulpketen_kept_batches", "Batches of published events, kept for a broker that loses its log.")
 database_bytes = Gauge("hulpketen_database_bytes", "What the service's database takes on disk, with its indexes.")
 database_disk_bytes = Gauge("hulpketen_database_disk_bytes", "The disk of the database; part: used or total.", ["part"])
+spans_exported = Counter("hulpketen_spans_exported", "Spans that the exporter took.")
+spans_dropped = Counter(
+    "hulpketen_spans_dropped", "Spans that nobody took: the collector is away, or they came too fast."
+)
 
 
 def event_type(headers: Iterable[tuple[str, bytes | None]]) -> str:

@@ -22,6 +22,7 @@ from pydantic_settings import SettingsConfigDict
 
 from services.chassis.keys_settings import KeysSettings as KeysSettings  # noqa: PLC0414 - others import it from here
 from services.chassis.section import Section as Section  # noqa: PLC0414
+from services.chassis.telemetry_settings import TelemetrySettings as TelemetrySettings  # noqa: PLC0414
 
 
 class HttpSettings(Section):
@@ -141,33 +142,6 @@ class AuthSettings(Section):
     )
     leeway_s: int = Field(10, ge=0, le=120, description="How far clocks may differ, in seconds.")
     refetch_s: float = Field(10.0, ge=0, le=3_600, description="Least time between two fetches of the issuer's keys.")
-
-
-class TelemetrySettings(Section):
-    """Traces. Never personal data in them."""
-
-    model_config = SettingsConfigDict(env_prefix="TELEMETRY_")
-
-    exporter: Literal["none", "file"] = Field(
-        "none", description="Where spans go: nowhere, or to files of OTLP JSON lines."
-    )
-    directory: Path | None = Field(None, description="Folder of those files; needed by the exporter `file`.")
-    sample_ratio: float = Field(
-        0.05, ge=0, le=1, description="Part of new traces that is kept; a trace that is under way keeps its own choice."
-    )
-    file_bytes: int = Field(
-        16_777_216, ge=65_536, description="Size at which a file of spans is closed and another begun."
-    )
-    files: int = Field(
-        8, ge=1, le=1_000, description="How many such files of a service are kept; the oldest goes first."
-    )
-
-    @field_validator("directory")
-    @classmethod
-    def _directory_for_file(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        if value is None and info.data.get("exporter") == "file":
-            raise ValueError("must be set when TELEMETRY_EXPORTER is file")
-        return value
 
 
 class LogSettings(Section):

@@ -18,6 +18,7 @@ from services.chassis.logs import get_logger
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.problems import FieldError, Problem
 from services.chassis.sessions import Session, Sessions
+from services.chassis.telemetry import Destination, start_delivery_span
 from services.notifications import metrics
 from services.notifications.looking import Looks
 from services.notifications.readers import Readers
@@ -201,6 +202,7 @@ async def _chunks(hub: Hub, place: _Place, lasting: _Lasting, heartbeat_s: float
     def pause() -> float:
         return max(0.01, min(heartbeat_s, lasting.seconds_left()))
 
+    to = Destination("sse", place.feed, "/v1/events")
     async with aclosing(hub.pages(place.feed, place.n, pause)) as pages:
         async for lines in pages:
             if not await lasting.go_on():
@@ -209,8 +211,11 @@ async def _chunks(hub: Hub, place: _Place, lasting: _Lasting, heartbeat_s: float
                 log.warning("reader_fell_behind", missing=lines[0].n - place.n - 1)
                 return  # what it needs was removed: when it comes back, 410 tells it what to do
             place.n = lines[-1].n if lines else place.n
+            spans = [span for line in lines if (span := start_delivery_span(line.record.headers, to))]
             for chunk in _joined(lines) if lines else (b": still here\n\n",):
                 yield chunk
+            for span in spans:  # it went: where the reader has left, nothing goes on from the `yield`
+                span.end()
             metrics.arrived("stream", (line.times for line in lines), opened)
 
 

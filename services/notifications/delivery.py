@@ -16,6 +16,7 @@ from services.chassis.logs import get_logger
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.pipeline.model import Ack, Outgoing
 from services.chassis.preflight import NotReady, Reasons
+from services.chassis.telemetry import Destination, RecordSpan, start_delivery_span
 from services.notifications import metrics
 from services.notifications.domain.directory import Directory, Organisation
 from services.notifications.streams import Hub, Line
@@ -137,8 +138,14 @@ class Delivery:
 
     async def _send(self, organisation: str, topic: str, lines: Sequence[Line], incarnation: str, since: float) -> bool:
         """Whether all were acknowledged; the cursor stands after the last before which none failed."""
+        to = Destination("kafka", topic, "partners.{organisation}")
+        spans = [start_delivery_span(line.record.headers, to) for line in lines]
+        records = [_record(topic, line, span) for line, span in zip(lines, spans, strict=True)]
         # The numbers keep their order in one partition, also where somebody made the topic with more.
-        acks = await self._producer.send([_record(topic, line) for line in lines], partition=0)
+        acks = await self._producer.send(records, partition=0)
+        for span, ack in zip(spans, acks, strict=True):
+            if span:
+                span.end(None if ack else "not-acknowledged")
         sent = acks.index(None) if None in acks else len(acks)
         if sent:
             metrics.arrived("kafka", (line.times for line in lines[:sent]), since)
@@ -146,5 +153,8 @@ class Delivery:
         return sent == len(lines)
 
 
-def _record(topic: str, line: Line) -> Outgoing:
-    return line.record._replace(topic=topic, headers=with_sequence(line.record.headers, line.n))
+def _record(topic: str, line: Line, span: RecordSpan | None) -> Outgoing:
+    headers = with_sequence(line.record.headers, line.n)
+    if span:  # the partner's own span goes on from the delivery
+        headers["traceparent"] = span.traceparent.encode()
+    return line.record._replace(topic=topic, headers=headers)

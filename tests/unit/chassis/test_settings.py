@@ -81,7 +81,7 @@ def test_every_field_of_every_section_is_described() -> None:
         ("MONGO_URI", "postgres://user:hunter2@host", "must begin with mongodb://"),
         ("AUTH_ISSUER", "issuer", "should match pattern"),
         ("KEYS_PROVIDER", "hsm", "'file', 'vault' or 'azure'"),
-        ("TELEMETRY_EXPORTER", "jaeger", "'none' or 'file'"),
+        ("TELEMETRY_EXPORTER", "jaeger", "'none', 'file' or 'otlp'"),
         ("LOG_LEVEL", "loud", "'debug', 'info'"),
     ],
 )
@@ -132,7 +132,7 @@ def test_the_page_of_settings_names_each_and_is_checked(tmp_path: Path, capsys: 
     assert "| `OWN_TOKEN` | required | A secret of its own. Secret. |" in text
     assert r"| `OWN_DAYS` | empty | Either \<a> \| \<b>. |" in text
     assert "| `HTTP_PORT` | `8080` | Port to listen on. (at least 1; at most 65535) |" in text
-    assert "(one of none, file)" in text
+    assert "(one of none, file, otlp)" in text
     page.write_text(text + "more")
     assert settings_docs.main([*arguments, "--check"]) == 1
     assert "stale" in capsys.readouterr().err
