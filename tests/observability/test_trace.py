@@ -1,0 +1,275 @@
+"""One trace from the request that brings something in to the partner that is told, over all services and restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+import pytest
+from hulpketen_contracts import ProcessingLogged
+from hulpketen_contracts.reader import FeedReader
+
+from cli.demo import wire, world
+from cli.demo.outside import Outside, client
+from cli.demo.people import Person, people, reference
+from cli.demo.scan import Scanner
+from cli.spans import Span
+from deploy.local.ports import SERVICES
+from deploy.local.stack import LocalStack
+from tests.observability.collectors import InMemory, Traces, jaeger
+from tests.otlp import Receiver, receiving
+
+WITHIN_S = 60
+CREDITOR = world.CREDITORS[0]
+Hop = tuple[str, str]
+PERSONS = people(3, Random(4), "bsn")
+
+REQUEST: Hop = ("intake", "POST /v1/signals")
+MATCHED: Hop = ("matching", "process signals")
+OF_A_SIGNAL = {
+    (REQUEST,),
+    (REQUEST, ("audit", "process signals")),
+    (REQUEST, MATCHED),
+    (REQUEST, MATCHED, ("audit", "process cases")),
+    (REQUEST, MATCHED, ("intake", "process cases")),
+    (REQUEST, MATCHED, ("notifications", "process cases")),
+    (REQUEST, MATCHED, ("notifications", "process cases"), ("notifications", "send /v1/events")),
+    (REQUEST, MATCHED, ("notifications", "process cases"), ("notifications", "send partners.{organisation}")),
+}
+REFERRED: Hop = ("matching", "POST /v1/referrals")
+OF_A_REFERRAL = {
+    (REFERRED,),
+    (REFERRED, ("audit", "process cases")),
+    (REFERRED, ("intake", "process cases")),
+    (REFERRED, ("notifications", "process cases")),
+    (REFERRED, ("notifications", "process cases"), ("notifications", "send /v1/events")),
+    (REFERRED, ("notifications", "process cases"), ("notifications", "send partners.{organisation}")),
+}
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture(params=["receiver", "jaeger"])
+def traces(request: pytest.FixtureRequest, tmp_path: Path, receiver: Receiver) -> Iterator[Traces]:
+    if request.param == "receiver":
+        yield InMemory(receiver)
+    elif not os.environ.get("JAEGER_BIN"):
+        pytest.skip("JAEGER_BIN is to name the program of a Jaeger 2")
+    else:
+        with jaeger(tmp_path) as found:
+            yield found
+
+
+@asynccontextmanager
+async def chain(folder: Path, endpoint: str) -> AsyncIterator[tuple[LocalStack, Outside]]:
+    """The chain, with a municipality that follows its feed over Kafka and as an event stream."""
+    settings = {"TELEMETRY_EXPORTER": "otlp", "TELEMETRY_ENDPOINT": endpoint, "TELEMETRY_SAMPLE_RATIO": "1"}
+    async with (
+        LocalStack(folder / "data", env=dict.fromkeys(SERVICES, settings)) as stack,
+        Outside(stack.addresses, stack.token, Scanner(()), world.MUNICIPALITY) as outside,
+    ):
+        await world.bring_in(outside)
+        municipality = world.Organisation(world.COORDINATOR, "municipality", kafka=True)
+        await world.put_organisation(outside, municipality, [world.MUNICIPALITY])
+        following = asyncio.create_task(follow(outside))
+        try:
+            yield stack, outside
+        finally:
+            following.cancel()
+
+
+async def test_one_trace_leads_from_a_request_to_who_is_told_of_it(tmp_path: Path, traces: Traces) -> None:
+    async with chain(tmp_path, traces.endpoint) as (stack, outside):
+        signal = await send(outside, 1, PERSONS[0])
+        spans = await once_they_are(OF_A_SIGNAL, lambda: traces.about("matching", signal))
+        follow_the_conventions(spans)
+        referral = await refer(outside, await case_of(outside))
+        spans = await once_they_are(OF_A_REFERRAL, lambda: traces.about("notifications", referral))
+        follow_the_conventions(spans)
+        on_topics = {sent(record): record for record in await wire.read_all(stack.addresses["kafka"])}
+
+    # Who follows the topic goes on from the delivery, and not from somewhere within the chain.
+    deliveries = [span for span in spans if span.name == "send partners.{organisation}"]
+    assert {"partners.gemeente-proefdam", "partners.kredietbank-proef"} == {
+        on_topics[f"00-{span.trace}-{span.id}-01"].topic for span in deliveries
+    }
+
+
+async def test_a_trace_goes_on_after_its_broker_and_a_service_were_killed(tmp_path: Path, receiver: Receiver) -> None:
+    traces = InMemory(receiver)
+    async with chain(tmp_path, traces.endpoint) as (stack, outside):
+        await once_they_are(OF_A_SIGNAL, partial(traces.about, "matching", await send(outside, 1, PERSONS[0])))
+        stack.kill("broker")
+        stack.kill("notifications")
+        signal = await send(outside, 2, PERSONS[1])
+        await once_they_are(OF_A_SIGNAL, lambda: traces.about("matching", signal))
+
+
+async def test_a_look_is_in_the_processing_log_whether_its_trace_is_kept_or_not(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    kept, unkept = uuid.uuid4().hex, uuid.uuid4().hex
+    async with chain(tmp_path, receiver.endpoint) as (stack, outside):
+        await send(outside, 1, PERSONS[0])
+        await case_of(outside)
+        for trace, flag in ((unkept, "00"), (kept, "01")):  # spans go in their order: with the second comes the first
+            await look(outside, f"00-{trace}-00f067aa0ba902b7-{flag}")
+        await until(lambda: receiver.of(kept))
+        assert not receiver.of(unkept)
+        lines = {trace: await logged(stack, trace) for trace in (kept, unkept)}
+        assert lines[kept]
+        assert len(lines[kept]) == len(lines[unkept])
+        for line in lines[kept] + lines[unkept]:
+            await in_the_trail(outside, line)
+
+
+def follow_the_conventions(spans: list[Span]) -> None:
+    """OpenTelemetry's for HTTP and messaging; and each span begins after the one that caused it."""
+    began = {span.id: span.start for span in spans}
+    for span in spans:
+        assert not span.failed
+        assert span.start // 1000 >= began.get(span.parent, 0) // 1000  # Jaeger counts in microseconds
+        method, _, where = span.name.partition(" ")
+        if method == "POST":
+            assert span.attributes["http.request.method"] == method
+            assert span.attributes["http.route"] == where
+            assert span.attributes["http.response.status_code"] in ("200", "201", "202")
+        else:
+            assert span.attributes["messaging.operation.name"] == method
+            name = span.attributes["messaging.destination.name"]
+            assert span.attributes.get("messaging.destination.template", name) == where
+            assert span.attributes["messaging.message.id"] == span.attributes["cloudevents.event_id"]
+            assert span.attributes["cloudevents.event_type"].startswith("nl.hulpketen.")
+
+
+async def once_they_are(ways: set[tuple[Hop, ...]], found: Callable[[], list[Span]]) -> list[Span]:
+    """The spans of a trace, once they lead these ways from its one root, and no other."""
+    spans: list[Span] = []
+
+    def complete() -> bool:
+        nonlocal spans
+        spans = found()
+        return paths(spans) >= ways
+
+    try:
+        await until(complete)
+    finally:
+        assert paths(spans) == ways
+    assert len([span for span in spans if not span.parent]) == 1
+    return spans
+
+
+def paths(spans: list[Span]) -> set[tuple[Hop, ...]]:
+    """The ways from the root to each span; one whose parent is not there (yet) is at the top."""
+    by_id = {span.id: span for span in spans}
+
+    def path(span: Span) -> tuple[Hop, ...]:
+        above = by_id.get(span.parent)
+        return (*(path(above) if above else ()), (span.service, span.name))
+
+    return {path(span) for span in spans}
+
+
+async def until(true: Callable[[], object]) -> None:
+    """Until it is, with a limit in time; what asks a Jaeger is not let wait."""
+    async with asyncio.timeout(WITHIN_S):
+        while not await asyncio.to_thread(true):
+            await asyncio.sleep(0.1)
+
+
+async def follow(outside: Outside) -> None:
+    """The municipality's event stream, read for as long as the test lasts."""
+    reader = FeedReader(last=0)
+    token = {"Authorization": f"Bearer {outside.token('coordinator', world.COORDINATOR)}"}
+    url = f"{outside.addresses['notifications']}/v1/events"
+    async with client(60) as http:
+        while True:
+            with suppress(httpx.TransportError):
+                async with http.stream("GET", url, headers=token | reader.connection_headers()) as stream:
+                    async for line in stream.aiter_lines():
+                        reader.sse_line(line)
+            await asyncio.sleep(0.1)
+
+
+async def send(outside: Outside, number: int, person: Person) -> str:
+    """The id of a signal about this person."""
+    body = {
+        "reference": reference(number),
+        "municipality": world.MUNICIPALITY,
+        "partnerType": CREDITOR.signals[0],
+        "amount": 100,
+        "signalledOn": datetime.now(UTC).date().isoformat(),
+        "client": person.client,
+    }
+    token = outside.token("sender", CREDITOR.id)
+    # Intake may still have to hear who the sender is.
+    return str((await outside.ask("POST", "intake", "/v1/signals", token, body, again=(403,))).body["signal"])
+
+
+async def case_of(outside: Outside) -> str:
+    """The one case, once notifications has it."""
+    token = outside.token("coordinator", world.COORDINATOR)
+    async with asyncio.timeout(WITHIN_S):
+        while not (items := (await outside.ask("GET", "notifications", "/v1/cases", token)).body["items"]):
+            await asyncio.sleep(0.1)
+    return str(items[0]["case"])
+
+
+async def refer(outside: Outside, case: str) -> str:
+    """The id of a referral to the debt counsellors, who follow their feed over Kafka."""
+    token = outside.token("coordinator", world.COORDINATOR)
+    body = {"case": case, "service": "proef-schuldhulp"}
+    return str((await outside.ask("POST", "matching", "/v1/referrals", token, body, key="refer")).body["referral"])
+
+
+async def look(outside: Outside, traceparent: str) -> None:
+    """The municipality looks at its cases, in a trace of its own."""
+    token = outside.token("coordinator", world.COORDINATOR)
+    headers = {"Authorization": f"Bearer {token}", "traceparent": traceparent}
+    async with client(60) as http:
+        answer = await http.get(f"{outside.addresses['notifications']}/v1/cases", headers=headers)
+    assert len(answer.raise_for_status().json()["items"]) == 1
+
+
+async def logged(stack: LocalStack, trace: str) -> list[str]:
+    """The event ids of the lines of the processing log that name this trace, once they are on the topic."""
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            found = [
+                event.envelope.id
+                for event in wire.decoded(await wire.read_all(stack.addresses["kafka"]))
+                if isinstance(event.data, ProcessingLogged) and event.data.trace_id == trace
+            ]
+            if found:
+                return found
+
+
+async def in_the_trail(outside: Outside, event: str) -> None:
+    """Until the audit has an entry for this event."""
+    token = outside.token("auditor", world.COORDINATOR)
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            items: list[dict[str, Any]] = (await outside.ask("GET", "audit", "/v1/entries?perPage=500", token)).body[
+                "items"
+            ]
+            if event in {entry["eventId"] for entry in items}:
+                return
+            await asyncio.sleep(0.1)
+
+
+def sent(record: wire.Record) -> str:
+    """The traceparent of a record."""
+    return dict(record.headers).get("traceparent", b"").decode()
