@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer
 
@@ -94,7 +94,8 @@ class Gauges:
     async def look(self) -> None:
         """Set all of them. Raises StoreUnavailable."""
         await show_lag(self._consumer())
-        holds = self._lease.fence is not None
+        await self._look_at_clock()
+        holds = await self._lease.held()
         for name, store in self._stores.items():
             waiting, since = await store.oldest_due() if holds else (0, None)
             metrics.outbox_waiting.labels(name).set(waiting)
@@ -108,6 +109,12 @@ class Gauges:
         if not holds:
             metrics.parked_too_long.set(0)
         await self._look_at_disk(holds)
+
+    async def _look_at_clock(self) -> None:
+        async with available():
+            hello = await self._database.command("hello")
+        apart = abs((self._clock() - hello["localTime"].replace(tzinfo=UTC)).total_seconds())
+        metrics.clock_apart_seconds.set(apart)
 
     async def _look_at_disk(self, holds: bool) -> None:
         stats = {}

@@ -8,8 +8,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Iterable, Sequence
+from typing import get_args
 
 from hulpketen_contracts import CATALOGUE
+from hulpketen_contracts.errors import Reason
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 # When a counter began is told by Prometheus itself, and is a third of all lines.
@@ -42,8 +44,12 @@ parked_too_long = Gauge(
     "hulpketen_parked_too_long", "Streams that wait for a gap to close for longer than the alarm allows."
 )
 dead_letters = Counter("hulpketen_dead_letters", "Records put with the dead letters.", ["reason"])
+# From 0 on, so that the first one is a rise.
+for _reason in (*get_args(Reason), "decision-failed"):
+    dead_letters.labels(_reason)
 dead_letters_waiting = Gauge("hulpketen_dead_letters_waiting", "Dead letters neither replayed nor skipped.")
 kept_batches = Gauge("hulpketen_kept_batches", "Batches of published events, kept for a broker that loses its log.")
+clock_apart_seconds = Gauge("hulpketen_clock_apart_seconds", "Between the clock here and the one of the database.")
 database_bytes = Gauge("hulpketen_database_bytes", "What the service's database takes on disk, with its indexes.")
 database_disk_bytes = Gauge("hulpketen_database_disk_bytes", "The disk of the database; part: used or total.", ["part"])
 spans_exported = Counter("hulpketen_spans_exported", "Spans that the exporter took.")

@@ -26,6 +26,8 @@ to_partner_seconds = Histogram(
     ["way"],
     buckets=AGES,
 )
+for _way in ("feed", "kafka", "stream"):
+    to_partner_seconds.labels(_way)
 
 
 class Times(NamedTuple):

@@ -1,0 +1,1 @@
+"""What operators look at: Prometheus with its alerts, Grafana with its dashboards."""
