@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import zlib
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -11,18 +10,19 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAlreadyExistsError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker as FastStreamBroker
 from faststream.kafka.annotations import KafkaMessage
-from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from services.chassis import metrics
-from services.chassis.kafka_rights import Described, check_door, check_topics
+from services.chassis.kafka_connection import connection, security
+from services.chassis.kafka_rights import APPLY, Described, check_door, check_topics
 from services.chassis.kafka_tie import tie
 from services.chassis.logs import get_logger
 from services.chassis.loops import BatchLoop, Handle
 from services.chassis.pipeline.model import Ack, Outgoing, Record
+from services.chassis.preflight import NotReady
 from services.chassis.settings import KafkaSettings
 
 log = get_logger(__name__)
@@ -57,7 +57,7 @@ class KafkaProducer:
     async def start(self, cluster: str) -> None:
         """Connect to the incarnation with this cluster id, and let go of the one before. Raises KafkaError."""
         producer = AIOKafkaProducer(
-            **_connection(self._settings),
+            **connection(self._settings),
             acks="all",
             partitioner=_partition,
             enable_idempotence=self._settings.idempotent,
@@ -131,11 +131,12 @@ class KafkaSubscriber:
 
     def __init__(self, settings: KafkaSettings, group: str, topics: Sequence[str], handle: Handle, batch: int) -> None:
         self._settings = settings
+        self._group = group
         self._batch = batch
         self._loop = BatchLoop(handle)
         self._broker = FastStreamBroker(
             settings.bootstrap.split(","),
-            security=_security(settings),
+            security=security(settings),
             consumer_only=True,
             allow_auto_create_topics=False,
             graceful_timeout=5.0,
@@ -158,8 +159,13 @@ class KafkaSubscriber:
         self._subscriber = subscriber
 
     async def start(self) -> None:
-        """Subscribe. Raises KafkaError while the broker is away."""
-        await self._broker.start()
+        """Subscribe. Raises KafkaError while the broker is away, and NotReady where the group may not be joined."""
+        try:
+            await self._broker.start()
+        except GroupAuthorizationFailedError as error:
+            await self._broker.stop()
+            who = self._settings.sasl_username or "this service"
+            raise NotReady(f"{who} may not read the group {self._group}", APPLY) from error
         self._loop.healthy = True
 
     async def stop(self) -> None:
@@ -237,7 +243,7 @@ class KafkaAdmin:
 
     async def check_door(self) -> None:
         """Raises NotReady where a broker answers and does not let us in."""
-        await check_door(_connection(self._settings))
+        await check_door(connection(self._settings))
 
     async def committed(self, group: str, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
         """The offset after the last one that the group committed; -1 where it never did."""
@@ -255,44 +261,8 @@ class KafkaAdmin:
     async def _connected(self) -> AIOKafkaAdminClient:
         if self._client is None:
             client = AIOKafkaAdminClient(
-                **_connection(self._settings), request_timeout_ms=self._settings.request_timeout_ms
+                **connection(self._settings), request_timeout_ms=self._settings.request_timeout_ms
             )
             await client.start()
             self._client = client
         return self._client
-
-
-def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext | None:
-    if not settings.security_protocol.endswith("SSL"):
-        return None
-    context = ssl.create_default_context(cafile=settings.ca_file)
-    if settings.cert_file:
-        context.load_cert_chain(settings.cert_file, settings.key_file)
-    return context
-
-
-def _connection(settings: KafkaSettings) -> dict[str, Any]:
-    """What aiokafka's clients need to connect."""
-    password = settings.sasl_password
-    connection: dict[str, Any] = {
-        "bootstrap_servers": settings.bootstrap.split(","),
-        "security_protocol": settings.security_protocol,
-        "ssl_context": _ssl_context(settings),
-    }
-    if settings.security_protocol.startswith("SASL"):
-        connection["sasl_mechanism"] = settings.sasl_mechanism
-        connection["sasl_plain_username"] = settings.sasl_username
-        connection["sasl_plain_password"] = password.get_secret_value() if password else None
-    return connection
-
-
-def _security(settings: KafkaSettings) -> BaseSecurity:
-    """The same for FastStream."""
-    context = _ssl_context(settings)
-    password = settings.sasl_password
-    if not settings.security_protocol.startswith("SASL") or password is None or settings.sasl_username is None:
-        return BaseSecurity(ssl_context=context, use_ssl=context is not None)
-    mechanisms = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
-    return mechanisms[settings.sasl_mechanism](
-        settings.sasl_username, password.get_secret_value(), ssl_context=context, use_ssl=context is not None
-    )

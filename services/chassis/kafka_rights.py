@@ -91,8 +91,9 @@ def check_topics(answer: Any, wanted: Mapping[str, Collection[int]], partitions:
         if not refused and (topic is None or topic["error_code"]):
             raise NotReady(f"the topic {name} is missing, or {user} may not see it", APPLY)
         for operation, word in ((READ, "read"), (WRITE, "write")):
-            allowed = topic and not refused and topic["authorized_operations"] >> operation & 1
-            if operation in operations and not allowed:
+            rights = topic["authorized_operations"] if topic and not refused else 0
+            # Below 0: a broker that does not tell.
+            if operation in operations and not (rights < 0 or rights >> operation & 1):
                 raise NotReady(f"{user} may not {word} the topic {name}", APPLY)
         if topic and len(topic["partitions"]) != partitions:
             raise NotReady(
@@ -118,9 +119,11 @@ async def check_door(connection: Mapping[str, Any]) -> None:
             raise NotReady(
                 f"the broker does not know {settings['sasl_mechanism']}", "correct KAFKA_SASL_MECHANISM"
             ) from error
-        except ssl.SSLError as error:
+        except (ssl.SSLError, ConnectionResetError) as error:
+            if connection["ssl_context"] is None:
+                continue
             raise NotReady(
-                f"no TLS with the broker at {place} ({error.reason or 'broken off'})",
+                f"no TLS with the broker at {place} ({getattr(error, 'reason', None) or 'broken off'})",
                 "correct KAFKA_SECURITY_PROTOCOL, or KAFKA_CA_FILE if its certificate is not trusted",
             ) from error
         except (KafkaError, OSError, TimeoutError):

@@ -14,13 +14,10 @@ from typing import Any
 from aiokafka.errors import KafkaError
 from hulpketen_contracts import CATALOGUE
 
-from services.chassis import metrics
 from services.chassis.broker_watch import BrokerWatch
-from services.chassis.housekeeping import Housekeeper
 from services.chassis.kafka import KafkaAdmin, KafkaProducer, KafkaSubscriber
 from services.chassis.keys import DerivedKey, KeyProvider
 from services.chassis.logs import get_logger
-from services.chassis.loops import work_under
 from services.chassis.measuring import EVERY_S, BatchHandler, Gauges, measured
 from services.chassis.mongo.answers import Answers
 from services.chassis.mongo.coordination import MongoIncarnation, MongoLeases
@@ -39,14 +36,12 @@ from services.chassis.pipeline.leases import Lease
 from services.chassis.pipeline.model import Handlers
 from services.chassis.pipeline.ports import Publisher
 from services.chassis.pipeline.publisher import KafkaPublisher
-from services.chassis.pipeline.relay import Relay, Republisher
 from services.chassis.preflight import DatabaseCheck, Reasons, until_done
 from services.chassis.settings import ChassisSettings
 from services.chassis.telemetry import current_traceparent, start_record_span
+from services.chassis.upkeep import HOUSEKEEPING_EVERY_S, RELAY_EVERY_S, Upkeep
 
 log = get_logger(__name__)
-RELAY_EVERY_S = 1.0
-HOUSEKEEPING_EVERY_S = 10.0
 AGAIN_S = 1.0
 # How long work under way may take to end by itself at a stop. What is cancelled goes on in a thread of the database's
 # driver, and would open a connection that nobody closes any more.
@@ -141,19 +136,17 @@ class Service:
         self.relay_lease = self.lease("relay", ttl)
         self.writer_lease = self.lease("writer", ttl) if single_writer else None
         self.watch = BrokerWatch(name, self.incarnation, self.admin, self.producer, subscriber, self.writer_lease)
-        after = timedelta(seconds=settings.pipeline.relay_after_s)
-        self._relays = (
-            Relay(self.store, self.publisher, clock=now, after=after),
-            Relay(self._log_store, log_publisher, clock=now, after=after),
-        )
-        self._republisher = Republisher(self.store, self.producer, self.incarnation.known)
-        self._housekeeper = Housekeeper(
-            self.store,
-            self.admin.committed,
-            incarnation=self.incarnation.known,
-            ask=self.admin.cluster_id,
+        self._upkeep = Upkeep(
+            settings.pipeline,
+            self.relay_lease,
+            ((self.store, self.publisher), (self._log_store, log_publisher)),
+            producer=self.producer,
+            admin=self.admin,
+            incarnation=self.incarnation,
+            letters=self.letters,
+            consumer=self.consumer,
+            group=name,
             clock=now,
-            keep_for=timedelta(hours=settings.pipeline.kept_hours),
         )
 
     @cached_property
@@ -256,28 +249,16 @@ class Service:
 
     async def _relay(self) -> None:
         try:
-            waiting = await self.store.waiting()
+            waiting = await self._upkeep.relay(self.watch.present)
         except StoreUnavailable:
             self._database_answers = False
             raise
         self._database_answers = True
         self.engine.outbox_full = waiting >= self.settings.pipeline.outbox_limit
-        if self.incarnation.known() and self.watch.present:
-            await work_under(self.relay_lease, (*self._relays, self._republisher))
 
     async def _keep_house(self) -> None:
-        if not self.watch.present or not await self.relay_lease.held():
-            return
-        await self.letters.destroy_keys(timedelta(days=self.settings.pipeline.dead_letter_days))
-        while await self._housekeeper.run_once():
-            pass
-        gap = now() - timedelta(seconds=self.settings.pipeline.gap_alarm_s)
-        await self.consumer.offer_parked(gap)
-        waiting = await self.store.parked_before(self.name, gap)
-        metrics.parked_too_long.set(len(waiting))
-        if waiting:
-            # Kinds alone: a stream of a person bears the pseudonym.
-            log.error("gap_open", streams=len(waiting), kinds=sorted({s.partition("-")[0] for _, s in waiting}))
+        if self.watch.present:
+            await self._upkeep.keep_house()
 
 
 async def _quietly(name: str, work: Awaitable[object]) -> None:

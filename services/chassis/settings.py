@@ -62,7 +62,7 @@ class KafkaSettings(Section):
         1_000, ge=1, le=10_000, description="How long a consumer waits for records at a time; it wakes when they come."
     )
     fetch_wait_ms: int = Field(
-        500, ge=1, le=5_000, description="How long the broker may hold a fetch that finds nothing, until data comes."
+        1_000, ge=1, le=5_000, description="How long the broker may hold a fetch that finds nothing, until data comes."
     )
     idempotent: bool = Field(True, description="Use the idempotent producer; the embedded broker has none.")
     incarnation_check_s: float = Field(

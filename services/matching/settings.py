@@ -34,7 +34,7 @@ class MatchingSettings(Section):
         description="Public address of intake, which the dataref of an event points at; empty: relative to it.",
     )
     directory_refresh_s: float = Field(
-        0.5, ge=0.05, le=60, description="How often to look for changes of the directory by another process."
+        2.0, ge=0.05, le=60, description="How often to look for changes of the directory by another process."
     )
 
     def policy(self) -> Policy:

@@ -24,7 +24,7 @@ _KEYS = {"referrals": ("referral", "changed_at"), "cases": ("case", "opened_at")
 _FEEDS = {"referrals": "state.referrals.feeds", "cases": "state.feeds"}
 # Lines stay as bytes until a reader asks for them.
 _RAW: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument)
-_AWAIT_MS = 500
+_AWAIT_MS = 2_000
 _LINES_AT_ONCE = 500
 
 

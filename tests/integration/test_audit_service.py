@@ -30,6 +30,7 @@ def environment(infrastructure: Infrastructure, database: str, port: int, folder
         "KAFKA_SESSION_TIMEOUT_MS": "1000",
         "KAFKA_HEARTBEAT_INTERVAL_MS": "200",
         "KAFKA_IDEMPOTENT": "false",
+        "KAFKA_MAKE_TOPICS": "true",
         "KAFKA_INCARNATION_CHECK_S": "0.5",
         "MONGO_URI": infrastructure.mongo,
         "MONGO_DATABASE": database,
