@@ -150,21 +150,19 @@ def open_sealed(key: bytes, sealed: bytes, associated: bytes) -> bytes:
 
 
 class KeyedHasher:
-    """Keyed hashes of what is known of a person (HMAC-SHA256), with a key per municipality and key version."""
+    """Keyed hashes of what is known of a person (HMAC-SHA256), with a key per municipality.
+
+    The key comes from the first master key, however many there are: under another one nobody who is known is found,
+    and each would become a second person.
+    """
 
     def __init__(self, provider: KeyProvider) -> None:
         self._provider = provider
         self._keys: dict[tuple[str, int], bytes] = {}
 
     def hash(self, municipality: str, kind: str, value: str) -> str:
-        """The hash to store, "version:64 hex"; `kind` says what the value is, so that kinds never meet."""
-        return self._hash(self._provider.versions()[0], municipality, kind, value)
-
-    def candidates(self, municipality: str, kind: str, value: str) -> list[str]:
-        """The hashes to look for: one for each live key version, newest first."""
-        return [self._hash(version, municipality, kind, value) for version in self._provider.versions()]
-
-    def _hash(self, version: int, municipality: str, kind: str, value: str) -> str:
+        """The hash, "version:64 hex"; `kind` says what the value is, so that kinds never meet."""
+        version = self._provider.versions()[-1]
         key = self._keys.get((municipality, version))
         if key is None:
             key = self._provider.derive(f"hash/{municipality}", version)

@@ -167,7 +167,7 @@ async def test_a_master_key_of_another_kms_is_refused_and_not_replaced(
     assert await database["keys"].count_documents({}) == 1
 
 
-async def test_a_second_master_key_hashes_what_is_new(server: FakeKms, tmp_path: Path, database: Database) -> None:
+async def test_a_second_master_key_makes_no_second_person(server: FakeKms, tmp_path: Path, database: Database) -> None:
     chosen = vault_settings(server, tmp_path)
     provider = await _started(chosen, database)
     old = KeyedHasher(provider).hash("0106", "bsn", "999990019")
@@ -175,9 +175,7 @@ async def test_a_second_master_key_hashes_what_is_new(server: FakeKms, tmp_path:
     await provider.close()
     again = await _started(chosen, database)
     assert again.versions() == [2, 1]
-    newest, older = KeyedHasher(again).candidates("0106", "bsn", "999990019")
-    assert older == old
-    assert newest.startswith("2:")
+    assert KeyedHasher(again).hash("0106", "bsn", "999990019") == old
     assert DerivedKey(again, "x", oldest=True)() == again.derive("x", 1) != DerivedKey(again, "x")()
     await again.close()
 

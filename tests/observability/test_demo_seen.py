@@ -26,7 +26,6 @@ from tests.observability import tools
 
 WITHIN_S = 60
 PANELS = (*CHAIN, *PARTNERS, *SERVICE)
-# Nothing of these need be there after a demo that went well.
 
 
 def _configuration(folder: Path, stack: LocalStack) -> Path:
@@ -90,7 +89,7 @@ async def _until(http: httpx.AsyncClient, query: str) -> list[float]:
         return []
 
 
-async def _play(stack: LocalStack, tmp_path: Path) -> None:
+async def _play(stack: LocalStack) -> None:
     """A small demo against the stack, and a record on a topic that nobody can read."""
     plan = run.Plan(signals=60, seed=1)
     with Show(plan.signals) as show:
@@ -111,7 +110,7 @@ def _asked(panel: Panel) -> str:
 async def test_no_panel_is_empty_after_a_demo(tmp_path: Path) -> None:
     async with LocalStack(tmp_path / "data") as stack, prometheus(tmp_path, stack) as http:
         assert await _until(http, 'sum(up{job="hulpketen"}) == 4'), (tmp_path / "prometheus.log").read_text()
-        await _play(stack, tmp_path)
+        await _play(stack)
 
         empty = [panel.title for panel in PANELS if not await _until(http, _asked(panel))]
         dead = await _until(http, 'ALERTS{alertname="DeadLetters"}')
