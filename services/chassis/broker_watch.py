@@ -49,6 +49,7 @@ class BrokerWatch:
         self._topics_made = False
         self._subscribed = False
         self._reasons = Reasons()
+        self._away = log.waits("broker_away")
         self.present = False
 
     @property
@@ -68,12 +69,12 @@ class BrokerWatch:
             try:
                 await self._follow()
             except (KafkaError, OSError, TimeoutError) as error:
-                if self.present:
-                    log.warning("broker_away", error=error)
-                else:
+                self._away.say(error=error)
+                if not self.present:
                     await self._admin.check_door()
                 self.present = False
             else:
+                self._away.over()
                 self.present = True
                 self._reasons.mended()
         except NotReady as error:

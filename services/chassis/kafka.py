@@ -53,6 +53,7 @@ class KafkaProducer:
         self._former: set[asyncio.Task[None]] = set()
         self._in_flight: set[asyncio.Future[Any]] = set()
         self.cluster = ""
+        self._waits = log.waits("send_failed")
 
     async def start(self, cluster: str) -> None:
         """Connect to the incarnation with this cluster id, and let go of the one before. Raises KafkaError."""
@@ -102,12 +103,14 @@ class KafkaProducer:
                         await producer.send(topic, value, key=key, headers=list(headers.items()), partition=partition)
                     )
         except (KafkaError, TimeoutError) as error:
-            log.warning("send_failed", error=error, sent=len(futures), of=len(records))
+            self._waits.say(error=error, sent=len(futures), of=len(records))
         if futures:
             self._in_flight.update(futures)
             await asyncio.wait(futures, timeout=timeout)
             self._in_flight.difference_update(futures)
         acks = [_ack(future) for future in futures] + [None] * (len(records) - len(futures))
+        if None not in acks:
+            self._waits.over()
         outcomes = ("failed" if ack is None else "acknowledged" for ack in acks)
         types = (metrics.event_type(record.headers.items()) for record in records)
         metrics.count(metrics.events_sent, zip(types, outcomes, strict=True))

@@ -30,6 +30,7 @@ class BatchLoop:
     def __init__(self, handle: Handle, sleep: Sleep = asyncio.sleep) -> None:
         self._handle = handle
         self._sleep = sleep
+        self._waits = log.waits("batch_waits", "batch_failed")
         self.healthy = False
 
     async def until_safe(self, records: Sequence[Record]) -> None:
@@ -39,10 +40,11 @@ class BatchLoop:
             try:
                 await self._handle(records)
             except StoreUnavailable as error:
-                log.warning("batch_waits", error=error, records=len(records), attempt=attempt)
+                self._waits.say(error=error, records=len(records))
             except Exception as error:  # noqa: BLE001 - a batch is never given up: the next would be committed past it
-                log.error("batch_failed", error=error, records=len(records), attempt=attempt)
+                self._waits.say(error=error, failed=True, records=len(records))
             else:
+                self._waits.over()
                 self.healthy = True
                 return
             self.healthy = attempt < 2

@@ -17,7 +17,7 @@ from hulpketen_contracts import CATALOGUE
 from services.chassis.broker_watch import BrokerWatch
 from services.chassis.kafka import KafkaAdmin, KafkaProducer, KafkaSubscriber
 from services.chassis.keys import DerivedKey, KeyProvider
-from services.chassis.logs import get_logger
+from services.chassis.logs import Waits, get_logger
 from services.chassis.measuring import EVERY_S, BatchHandler, Gauges, measured
 from services.chassis.mongo.answers import Answers
 from services.chassis.mongo.coordination import MongoIncarnation, MongoLeases
@@ -92,6 +92,7 @@ class Service:
         self._prepare: list[Hook] = []
         self._every: list[tuple[str, float, Hook]] = []
         self._on_stop: list[Hook] = []
+        self._publishing = log.waits("work_waits", "work_failed", work="publish")
         self._database_answers = False
         self.letters = DeadLetters(self.database, self.keys)
         references = {event.TOPIC for event in CATALOGUE.values() if event.REFERENCE}
@@ -179,7 +180,7 @@ class Service:
 
     async def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Let this go on beside the request; what it leaves undone the relay does."""
-        task = asyncio.create_task(_quietly("publish", work))
+        task = asyncio.create_task(_quietly(self._publishing, work))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
@@ -233,8 +234,9 @@ class Service:
             self._task(self._forever(name, seconds, work))
 
     async def _forever(self, name: str, seconds: float, work: Hook) -> None:
+        waits = log.waits("work_waits", "work_failed", work=name)
         while not self._stopping.is_set():
-            await _quietly(name, work())
+            await _quietly(waits, work())
             await self._pause(seconds)
 
     async def _pause(self, seconds: float = AGAIN_S) -> bool:
@@ -261,11 +263,13 @@ class Service:
             await self._upkeep.keep_house()
 
 
-async def _quietly(name: str, work: Awaitable[object]) -> None:
+async def _quietly(waits: Waits, work: Awaitable[object]) -> None:
     """An error is written to the log and does not end the loop that it comes from."""
     try:
         await work
     except (StoreUnavailable, KafkaError, OSError) as error:
-        log.warning("work_waits", work=name, error=error)
+        waits.say(error=error)
     except Exception as error:  # noqa: BLE001 - one failure must not end the loop
-        log.error("work_failed", work=name, error=error)
+        waits.say(error=error, failed=True)
+    else:
+        waits.over()

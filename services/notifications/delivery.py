@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from hulpketen_contracts import with_sequence
 
 from services.chassis.kafka_rights import WRITE
-from services.chassis.logs import get_logger
+from services.chassis.logs import Waits, get_logger
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.pipeline.model import Ack, Outgoing
 from services.chassis.preflight import NotReady, Reasons
@@ -82,6 +82,7 @@ class Delivery:
         self._incarnation = incarnation
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._reasons: dict[str, Reasons] = {}
+        self._waits: dict[str, Waits] = {}
 
     async def look(self) -> None:
         """Begin what should be under way and is not; to be called again and again. Without the lease: stop all."""
@@ -108,9 +109,12 @@ class Delivery:
         try:
             await self._deliver(organisation)
         except (KafkaError, StoreUnavailable, OSError, TimeoutError) as error:
-            log.warning("delivery_waits", organisation=organisation.id, error=error)
+            self._waits_of(organisation.id).say(error=error)
         except NotReady as error:
             self._reasons.setdefault(organisation.id, Reasons()).say(error)
+
+    def _waits_of(self, organisation: str) -> Waits:
+        return self._waits.setdefault(organisation, log.waits("delivery_waits", organisation=organisation))
 
     async def _deliver(self, organisation: Organisation) -> None:
         """Send on until something changes or fails. A broker that lost its log is sent all that is kept, again."""
@@ -148,6 +152,7 @@ class Delivery:
                 span.end(None if ack else "not-acknowledged")
         sent = acks.index(None) if None in acks else len(acks)
         if sent:
+            self._waits_of(organisation).over()
             metrics.arrived("kafka", (line.times for line in lines[:sent]), since)
             await self._cursors.set_cursor(organisation, lines[sent - 1].n, incarnation)
         return sent == len(lines)

@@ -104,3 +104,56 @@ def test_what_asyncio_says_of_a_lost_exception_is_told_without_it(capsys: pytest
     written = lines(capsys)
     assert BSN not in json.dumps(written)
     assert {line["template"] for line in written} == {"Exception in callback int", "Task exception was never retrieved"}
+
+
+class _Minutes:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_what_waits_is_said_when_it_begins_each_minute_and_when_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("matching", "info")
+    clock = _Minutes()
+    waits = logs.get_logger("services.x").waits("work_waits", "work_failed", clock=clock, work="relay")
+    waits.over()
+    for _ in range(150):
+        waits.say(error=TimeoutError())
+        clock.now += 1
+    waits.over()
+    waits.over()
+    said = [(line["level"], line["fields"]) for line in lines(capsys)]
+    assert said == [
+        *(("warning", {"times": times, "work": "relay"}) for times in (1, 61, 121)),
+        ("info", {"over": True, "times": 150, "seconds": 150.0, "work": "relay"}),
+    ]
+
+
+def test_a_fault_of_our_own_is_said_at_once_though_something_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("matching", "info")
+    waits = logs.get_logger("services.x").waits("batch_waits", "batch_failed", clock=_Minutes())
+    for failed in (False, True, True):
+        waits.say(error=KeyError(BSN), failed=failed)
+    assert [(line["level"], line["event"]) for line in lines(capsys)] == [
+        ("warning", "batch_waits"),
+        ("error", "batch_failed"),
+    ]
+
+
+def test_what_comes_and_goes_within_a_minute_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("matching", "info")
+    waits = logs.get_logger("services.x").waits("send_failed", clock=_Minutes())
+    for _ in range(100):
+        waits.say()
+        waits.over()
+    assert [line["fields"].get("over", False) for line in lines(capsys)] == [False, True]
+
+
+def test_a_library_says_the_same_once_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("matching", "info")
+    for node in range(100):
+        logging.getLogger("aiokafka").warning("Unable to connect to %s", node)
+    logging.getLogger("aiokafka").warning("Another line")
+    assert [line["template"] for line in lines(capsys)] == ["Unable to connect to %s", "Another line"]
