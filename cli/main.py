@@ -7,7 +7,7 @@ import sys
 import httpx
 import typer
 
-from cli import bench, contracts, dead_letters, demo, republish, token, trace, up
+from cli import backup, bench, contracts, dead_letters, demo, republish, restore, token, trace, up
 from deploy.local.errors import StackError
 
 app = typer.Typer(
@@ -23,6 +23,9 @@ app.command("demo")(demo.demo)
 app.command("token")(token.token)
 app.command("trace")(trace.trace)
 app.command("republish")(republish.republish)
+app.command("backup")(backup.backup)
+app.command("backup-key")(backup.backup_key)
+app.command("restore")(restore.restore)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(bench.app, name="bench")
 app.add_typer(contracts.app, name="contracts")

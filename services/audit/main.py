@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from hulpketen_contracts import TOPICS
 
@@ -41,6 +41,10 @@ def build(settings: Settings) -> App:
         metrics.writing.set(1 if await lease.held() else 0)
         writer.show_rest()
 
+    async def erase(persons: Collection[str]) -> None:
+        await store.erase(await store.with_aliases(persons), now())
+
+    service.catch_up.erase = erase
     writer = Writer(store, lease, bury, clock=now)
     service.before_start(store.prepare)
     service.every("writer_lease", settings.pipeline.lease_s / 4, hold)

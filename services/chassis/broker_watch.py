@@ -87,7 +87,8 @@ class BrokerWatch:
         await self._producer.stop()
         await self._admin.close()
 
-    async def _follow(self) -> None:
+    async def connect(self) -> None:
+        """Know the broker, see to the topics, and have a producer on it. Raises KafkaError, NotReady."""
         if await self._incarnation.check():
             log.info("broker_incarnation", cluster=self._incarnation.known())
             self._topics_made = False
@@ -97,6 +98,9 @@ class BrokerWatch:
             self._topics_made = True
         if self._producer.cluster != self._incarnation.known():
             await self._producer.start(self._incarnation.known())
+
+    async def _follow(self) -> None:
+        await self.connect()
         await self._consume()
 
     async def _consume(self) -> None:

@@ -55,6 +55,10 @@ class Runtime(Protocol):
     def answers(self) -> Answers:
         """What they were answered."""
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether it knows what it once knew: a database that was restored is behind at first."""
+
     def digest_key(self) -> bytes:
         """The key of digests of requests. Raises StoreUnavailable as long as the keys are not open."""
 

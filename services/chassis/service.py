@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from hulpketen_contracts import CATALOGUE
 
 from services.chassis.broker_watch import BrokerWatch
+from services.chassis.catching_up import catch_up_of
 from services.chassis.kafka import KafkaAdmin, KafkaProducer, KafkaSubscriber
 from services.chassis.keys import DerivedKey, KeyProvider
 from services.chassis.logs import Waits, get_logger
@@ -133,10 +134,10 @@ class Service:
         subscriber = (
             KafkaSubscriber(settings.kafka, name, topics, handle, settings.pipeline.batch_size) if topics else None
         )
-        ttl = timedelta(seconds=settings.pipeline.lease_s)
-        self.relay_lease = self.lease("relay", ttl)
-        self.writer_lease = self.lease("writer", ttl) if single_writer else None
+        self.relay_lease = self.lease("relay")
+        self.writer_lease = self.lease("writer") if single_writer else None
         self.watch = BrokerWatch(name, self.incarnation, self.admin, self.producer, subscriber, self.writer_lease)
+        self.catch_up = catch_up_of(self, handlers or {}, topics, batch_handler or self.consumer.handle)
         self._upkeep = Upkeep(
             settings.pipeline,
             self.relay_lease,
@@ -209,6 +210,11 @@ class Service:
         await self.keys.close()
         self.client.close()
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether it knows what it once knew: a database that was restored is behind at first."""
+        return self.catch_up.done
+
     def checks(self) -> dict[str, bool]:
         """What readiness looks at: the database, the broker, and whether the consume loop goes on."""
         return {"database": self._database_answers, "broker": self.watch.present, "consumer": self.watch.consuming}
@@ -222,7 +228,7 @@ class Service:
         look = DatabaseCheck(self.client, self.database, now).look
         parts = (self.keys, self.store, self._log_store, self.letters, self.answers)
         reasons = Reasons()
-        for hook in (look, *(part.prepare for part in parts), *self._prepare):
+        for hook in (look, *(part.prepare for part in parts), *self._prepare, self.catch_up.run):
             if not await until_done(hook, self._pause, reasons):
                 return
         self._database_answers = True

@@ -103,7 +103,14 @@ def create_app(
     app.state.verifier = TokenVerifier(Issuer(settings.auth, transport))
     app.state.digest_key = runtime.digest_key
     app.state.stopping = asyncio.Event()
-    for router in (*routers, health_routes(runtime), operations_routes(runtime)):
+
+    async def caught_up() -> None:
+        if not runtime.caught_up:  # it would answer with, and decide on, what was long ago
+            raise _away(StoreUnavailable.retry_after)
+
+    for router in routers:
+        app.include_router(router, dependencies=[Depends(caught_up)])
+    for router in (health_routes(runtime), operations_routes(runtime)):
         app.include_router(router)
     return app
 

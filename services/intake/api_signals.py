@@ -65,7 +65,8 @@ def routes(
         person = await vault.open(state["person"]) if state["status"] != REFUSED else None
         if person:
             await looks.record("look-at-signal", principal.organisation, [person.pseudonym])
-            answer["reference"] = person.open(f"reference/{signal}", state["sealed"])
+            if state["sealed"]:
+                answer["reference"] = person.open(f"reference/{signal}", state["sealed"])
         return answer
 
     @router.post("/v1/signals/{signal}/withdraw", openapi_extra=described(WithdrawIn))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 
 import httpx
 from fastapi import APIRouter
 
+from services.chassis.pipeline.model import Command
 from services.chassis.service import Service, now
 from services.chassis.settings import load
 from services.chassis.web import App, create_app, serve
@@ -24,6 +26,8 @@ from services.intake import (
 from services.intake.choosing import Choices
 from services.intake.domain.basis import parse_grants
 from services.intake.domain.choice import CodeRules
+from services.intake.domain.files import gone
+from services.intake.domain.recovered import reflect
 from services.intake.even_time import EvenTime
 from services.intake.events import HANDLERS, TOPICS
 from services.intake.looking import Looks
@@ -72,6 +76,12 @@ def _routers(service: Service, store: IntakeStore, gateway: Gateway | None, own:
         clock=now,
     )
     service.every("choices", LAPSE_EVERY_S, choices.lapse)
+
+    async def erase(pseudonyms: Collection[str]) -> None:
+        await vault.erase(pseudonyms)
+        await service.engine.execute_many([Command(f"file-{each}", gone) for each in pseudonyms])
+
+    service.catch_up.erase, service.catch_up.reflect = erase, reflect
     persons = api_persons.Persons(store, vault, service.engine, looks)
     tests = questionnaire_files.load()
     even_time = EvenTime(own.answer_step_ms / 1000)

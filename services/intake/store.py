@@ -96,6 +96,14 @@ class IntakeStore:
         async with available():
             await self._persons.delete_one({"_id": pseudonym})
 
+    async def forget_persons(self, pseudonyms: Collection[str]) -> None:
+        """Drop these persons and all that leads to them. It reads every hash: for the rare day of a restore."""
+        given = list(pseudonyms)
+        async with available():
+            await self._persons.delete_many({"_id": {"$in": given}})
+            await self._identifiers.update_many({"persons": {"$in": given}}, {"$pullAll": {"persons": given}})
+            await self._identifiers.delete_many({"persons": []})
+
     # Aggregates
 
     async def state(self, aggregate: str) -> Document | None:
@@ -105,8 +113,8 @@ class IntakeStore:
         return found["state"] if found else None
 
     async def signals(self, ids: Collection[str]) -> dict[str, Document]:
-        """Status and digest of the signals that there are, by id."""
-        fields = {"state.status": 1, "state.digest": 1}
+        """Status, digest and person of the signals that there are, by id."""
+        fields = {"state.status": 1, "state.digest": 1, "state.person": 1}
         names = [f"signal-{id}" for id in ids]
         async with available():
             found = await self._aggregates.find({"_id": {"$in": names}}, fields).to_list(None)

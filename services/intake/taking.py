@@ -24,7 +24,7 @@ from services.intake.domain.signal import (
     refuse,
 )
 from services.intake.store import IntakeStore
-from services.intake.vault import Entry, Vault
+from services.intake.vault import Entry, Placed, Vault
 
 Result = Literal["taken", "refused", "differs"]
 
@@ -39,11 +39,13 @@ class Taken(NamedTuple):
 
 @dataclass(slots=True)
 class _Batch:
-    """A batch in the making: what each line led to, and the lines that are to be taken."""
+    """A batch in the making: what each line led to, and the lines that are to be taken; `lost`: the person of those
+    that are known from their event alone, since the database is that of a backup."""
 
     results: list[Taken | None]
     digests: dict[str, str] = field(default_factory=dict)
     fresh: dict[str, int] = field(default_factory=dict)
+    lost: dict[str, str] = field(default_factory=dict)
 
 
 class Desk:
@@ -110,6 +112,8 @@ class Desk:
             digest = self._vault.digest(signal.municipality, "content", signal.model_dump_json())
             there = known.get(name, {"status": REFUSED})
             held = batch.digests.get(name) if there["status"] == REFUSED else there["digest"]
+            if there["status"] != REFUSED and held is None:
+                batch.lost[name], held = there["person"], batch.digests.get(name)
             if held is None:
                 batch.digests[name], batch.fresh[name] = digest, index
             else:
@@ -121,10 +125,14 @@ class Desk:
         for name, index in batch.fresh.items():
             by_municipality.setdefault(signals[index].municipality, []).append(name)
         for municipality, names in by_municipality.items():
-            contents = [signals[batch.fresh[name]] for name in names]
-            entries = [Entry(content.client.identifiers(), content.personal()) for content in contents]
-            placed = await self._vault.place(municipality, entries)
-            for name, content, (person, candidates) in zip(names, contents, placed, strict=True):
+            found = [name for name in names if name in batch.lost]
+            new = [name for name in names if name not in batch.lost]
+            # Those first: what else comes of the same persons then leads to them.
+            placed = [await self._again(batch.lost[name], signals[batch.fresh[name]]) for name in found]
+            contents = [signals[batch.fresh[name]] for name in (*found, *new)]
+            entries = [Entry(each.client.identifiers(), each.personal()) for each in contents[len(found) :]]
+            placed += await self._vault.place(municipality, entries)
+            for name, content, (person, candidates) in zip((*found, *new), contents, placed, strict=True):
                 taking = Taking(
                     signal=name,
                     sender=organisation,
@@ -136,6 +144,11 @@ class Desk:
                 )
                 commands.append(Command(f"signal-{name}", receive(taking), cause=f"{name}/received"))
         return commands
+
+    async def _again(self, person: str, content: SignalIn) -> Placed:
+        """Keep once more what the vault lost of this person, under the pseudonym that the chain knows."""
+        await self._vault.lead(content.municipality, content.client.identifiers(), person)
+        return Placed(await self._vault.add(content.municipality, person, content.personal()), ())
 
     def _note(self, batch: _Batch, name: str, answer: Any) -> None:
         if isinstance(answer, ContentDiffers):

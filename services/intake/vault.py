@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -130,6 +130,10 @@ class Vault:
             if not await self._store.write_persons([changed]):
                 return True
         raise StoreUnavailable("person is contended")
+
+    async def erase(self, persons: Collection[str]) -> None:
+        """Forget these persons: their data and keys, and the hashes that lead to them. Again is harmless."""
+        await self._store.forget_persons(persons)
 
     async def drop(self, pseudonym: str) -> None:
         """Drop what was kept apart under this pseudonym."""

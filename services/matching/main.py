@@ -13,6 +13,7 @@ from services.matching.api import Matching, refuse
 from services.matching.domain.directory import Directory
 from services.matching.domain.errors import MatchingError
 from services.matching.domain.file import file_id
+from services.matching.domain.recovered import reflect
 from services.matching.events import TOPIC, handlers
 from services.matching.settings import Settings
 from services.matching.snapshot import Snapshot
@@ -34,6 +35,9 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
     service.before_start(store.prepare)
     service.before_start(aliases.prepare)
     service.before_start(snapshot.refresh)
+    service.catch_up.reflect = reflect
+    service.catch_up.again.append(snapshot.refresh)
+    service.catch_up.erase = aliases.erase_all
     service.every("directory", settings.matching.directory_refresh_s, snapshot.refresh)
     service.every("aliases", EVERY_S, aliases.erase)
     matching = Matching(service.engine, store, snapshot, policy, service.processing_log.record, now)

@@ -86,6 +86,8 @@ class Parts:
         service.before_start(self.store.prepare)
         service.before_start(self.aliases.prepare)
         service.before_start(self.refresh)
+        service.catch_up.again.append(self.refresh)
+        service.catch_up.erase = self.aliases.erase_all
         service.every("follow", FOLLOW_AGAIN_S, self.hub.follow)
         service.every("directory", REFRESH_EVERY_S, self.refresh)
         service.every("delivery", DELIVERY_EVERY_S, self.delivery.look)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from pymongo import ASCENDING, IndexModel
 
@@ -33,13 +33,20 @@ class Aliases:
         became = await self._all()
         erased = await self._erased(set(became.values())) if became else set()
         due = [aggregate for aggregate, into in became.items() if into in erased]
-        if not due:
-            return 0
-        commands = [Command(aggregate, _erase, cause=f"erase-alias/{aggregate}") for aggregate in due]
-        for result in await self._engine.execute_many(commands):
+        await self._erase(due)
+        return len(due)
+
+    async def erase_all(self, pseudonyms: Collection[str]) -> None:
+        """Erase these, known or not, as the ledger of erasures says after a restore, and who became one of them."""
+        await self._erase([self._aggregate_of(each) for each in pseudonyms])
+        while await self.erase():
+            pass
+
+    async def _erase(self, aggregates: Sequence[str]) -> None:
+        commands = [Command(aggregate, _erase, cause=f"erase-alias/{aggregate}") for aggregate in aggregates]
+        for result in await self._engine.execute_many(commands) if commands else ():
             if isinstance(result, Exception) and not isinstance(result, Erased):
                 raise result
-        return len(due)
 
     async def _all(self) -> dict[str, str]:
         """Each with the aggregate that it became."""

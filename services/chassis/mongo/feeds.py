@@ -11,6 +11,7 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.errors import BulkWriteError
 
 from services.chassis.mongo.database import DUPLICATE, Database, available
+from services.chassis.mongo.restored import MARK
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.pipeline.model import Outgoing
 from services.chassis.pipeline.ports import Line
@@ -21,6 +22,8 @@ class MongoFeeds:
 
     def __init__(self, database: Database) -> None:
         self.collection = database["feed"]
+        self._marks = database[MARK]
+        self._restored_at: int | None = None
 
     async def prepare(self) -> None:
         """Make the indexes: each event once for a reader."""
@@ -32,13 +35,27 @@ class MongoFeeds:
     async def last(self, reader: str) -> int:
         async with available():
             found = await self.collection.find_one(_between(reader, MinKey(), MaxKey()), {"_id": 1}, sort=[("_id", -1)])
-        return int(found["_id"]["n"]) if found else 0
+        return max(int(found["_id"]["n"]) if found else 0, await self._base())
 
     async def first(self, reader: str) -> int:
-        """The lowest number that is still held; 0 where the feed is empty."""
+        """The lowest number that a reader may go on from; where there is no line that of the next, 0 at first."""
+        base = await self._base()
+        low = base + 1 if base else MinKey()
         async with available():
-            found = await self.collection.find_one(_between(reader, MinKey(), MaxKey()), {"_id": 1}, sort=[("_id", 1)])
-        return int(found["_id"]["n"]) if found else 0
+            found = await self.collection.find_one(_between(reader, low, MaxKey()), {"_id": 1}, sort=[("_id", 1)])
+        return int(found["_id"]["n"]) if found else base and base + 1
+
+    async def _base(self) -> int:
+        """No number up to this one is given any more: 0, or the milliseconds since 1970 of the last restore.
+
+        Before it the feed had given numbers that the backup does not know; no feed grows by a thousand lines a second
+        for years, so this one is higher. Who has one of those is told to begin anew (410).
+        """
+        if self._restored_at is None:
+            async with available():
+                mark = await self._marks.find_one({"_id": "mark"}, {"restored_at": 1})
+            self._restored_at = int(mark["restored_at"].timestamp() * 1000) if mark else 0
+        return self._restored_at
 
     async def append(self, reader: str, first: int, lines: Sequence[Line]) -> int:
         now = datetime.now(UTC)

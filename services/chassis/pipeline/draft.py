@@ -67,8 +67,17 @@ class Outcome:
 class Draft:
     """Applies steps to a copy of an aggregate's document. Pure: it reads no clock and touches no database."""
 
-    def __init__(self, aggregate: str, stored: Document | None, now: datetime, source: str, memory: KeyMemory) -> None:
-        base = stored or {"_id": aggregate, "v": 0, "epoch": 1, "seq": 0, "state": None, "in": {}, "outbox": []}
+    def __init__(
+        self,
+        aggregate: str,
+        stored: Document | None,
+        now: datetime,
+        source: str,
+        memory: KeyMemory,
+        epoch: int = 1,
+    ) -> None:
+        """`epoch`: of a stream that begins."""
+        base = stored or {"_id": aggregate, "v": 0, "epoch": epoch, "seq": 0, "state": None, "in": {}, "outbox": []}
         self._doc: Document = base | {"in": dict(base["in"]), "outbox": list(base["outbox"])}
         self._now = now
         self._source = source
@@ -149,10 +158,8 @@ class Draft:
     def _pass_over(self, stream: str, skipped: frozenset[Position]) -> tuple[int, int]:
         """The watermark of a stream, moved on over what operations skipped."""
         epoch, seq = self._doc["in"].get(stream, (0, 0))
-        while skipped and (
-            Position(stream, epoch, seq + 1) in skipped or (seq == 0 and Position(stream, 1, 1) in skipped)
-        ):
-            epoch, seq = max(epoch, 1), seq + 1
+        while skipped and (after := _skipped_after(stream, epoch, seq, skipped)):
+            epoch, seq = after
             self._doc["in"][stream] = [epoch, seq]
             self._changed_if(True)
         return epoch, seq
@@ -232,3 +239,11 @@ class Draft:
             if doc["outbox"]:
                 doc["due"] = self._now
         return self.outcome
+
+
+def _skipped_after(stream: str, epoch: int, seq: int, skipped: frozenset[Position]) -> tuple[int, int] | None:
+    """The next place of a stream, or the first of its next epoch, where that was skipped."""
+    if Position(stream, epoch, seq + 1) in skipped:
+        return epoch, seq + 1
+    later = [p.epoch for p in skipped if p.stream == stream and p.epoch > epoch and p.seq == 1]
+    return (min(later), 1) if later else None

@@ -35,8 +35,10 @@ class Engine:
         spawn: Callable[[Coroutine[Any, Any, None]], Awaitable[None]],
         traceparent: Callable[[], str | None] = lambda: None,
         key_memory: KeyMemory = _MEMORY,
+        epoch: int = 1,
     ) -> None:
-        """`spawn` runs the publishing that a command leaves behind; `incarnation` is the broker's, as known now."""
+        """`spawn` runs the publishing that a command leaves behind; `incarnation` is the broker's, as known now;
+        `epoch` that of streams that begin."""
         self._store = store
         self._publisher = publisher
         self._group = group
@@ -46,6 +48,7 @@ class Engine:
         self._spawn = spawn
         self._traceparent = traceparent
         self._key_memory = key_memory
+        self.epoch = epoch
         self.read: Read | None = None
         self.outbox_full = False
 
@@ -122,7 +125,7 @@ class Engine:
         for aggregate, steps in groups.items():
             for step in steps:
                 step.result = step.error = None
-            draft = Draft(aggregate, stored.get(aggregate), now, self._source, self._key_memory)
+            draft = Draft(aggregate, stored.get(aggregate), now, self._source, self._key_memory, self.epoch)
             outcomes[aggregate] = draft.run(steps, parked, skipped, alone=alone)
         return outcomes
 

@@ -42,6 +42,11 @@ def follow_referral(state: State | None, event: Decoded, _: Context) -> Decision
     return _with(state, data, data.referral, entry)
 
 
+def gone(_: State | None, __: Context) -> Decision:
+    """Nothing stays but a tombstone: the person was erased."""
+    return Decision({}, erase=True)
+
+
 def pass_by(_: State | None, __: Decoded, ___: Context) -> None:
     """An event of the stream that changes nothing here."""
 

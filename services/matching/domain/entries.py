@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from datetime import datetime
 
 from hulpketen_contracts import OrganisationChanged, ServiceChanged
 
@@ -34,9 +35,13 @@ def put(state: State | None, entry: Entry, municipalities: Collection[str], cont
     if entry == before:
         return None
     key = entry.service if isinstance(entry, ServiceChanged) else entry.organisation
+    return Decision(as_state(entry, context.now), [Emit(entry, subject=key)])
+
+
+def as_state(entry: Entry, changed_at: datetime) -> State:
+    """The state that holds this entry."""
     kind = "service" if isinstance(entry, ServiceChanged) else "organisation"
-    changed = {"kind": kind, "entry": entry.model_dump(mode="json"), "changed_at": context.now}
-    return Decision(changed, [Emit(entry, subject=key)])
+    return {"kind": kind, "entry": entry.model_dump(mode="json"), "changed_at": changed_at}
 
 
 def read(state: State) -> Entry:

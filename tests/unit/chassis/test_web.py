@@ -65,6 +65,7 @@ class Runtime:
 
     def __init__(self) -> None:
         self.green = {"database": True, "consumer": True}
+        self.caught_up = True
         self.done: list[tuple[Any, ...]] = []
         self.running = False
         self.answered: dict[str, tuple[str, dict[str, Any]]] = {}

@@ -1,0 +1,1 @@
+"""Backup of the services' databases in one encrypted file, and restore of it."""
