@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.chassis.kafka_connection import connection
 from services.chassis.pipeline.model import Record
+from services.chassis.preflight import NotReady
 from services.chassis.settings import KafkaSettings
 
 _WAIT_MS = 500
@@ -78,9 +79,13 @@ async def _assigned(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[T
     known = await consumer.topics()
     places: list[TopicPartition] = []
     for topic in topics:
-        if topic in known:
-            await consumer._client.add_topic(topic)  # else it knows no partitions of what it is not subscribed to
-            places += [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
+        if topic not in known:
+            raise NotReady(
+                f"the topic {topic} cannot be read, and this service was restored from a backup",
+                "run `hulpketen topics apply`, which makes topics and gives rights",
+            )
+        await consumer._client.add_topic(topic)  # else it knows no partitions of what it is not subscribed to
+        places += [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
     consumer.assign(places)
     if places:
         await consumer.seek_to_beginning(*places)

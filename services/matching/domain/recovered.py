@@ -45,7 +45,7 @@ def _with_case(file: File, event: Decoded, data: CaseState) -> File:
             "count": data.signals,
         },
     )
-    if data.status == "open":
+    if data.status == "open" and (data.flags or "flags" in case):
         case["flags"] = _flags(case.get("flags", []), data.flags)
     elif data.result is not None:
         case["result"], case["closed_at"] = data.result, event.envelope.time
