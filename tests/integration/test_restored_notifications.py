@@ -108,7 +108,7 @@ async def _a_reader_of_the_topic(infrastructure: Infrastructure, as_of: int) -> 
                     reader = FeedReader(last=as_of)
                     continue
                 if event is not None:
-                    taken.append(event.data.version)
+                    taken.append(getattr(event.data, "version", 0))
                 if len(taken) == 4:
                     break
     finally:
