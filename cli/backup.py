@@ -33,22 +33,28 @@ def backup(
         list[str],
         typer.Option(envvar="HULPKETEN_BACKUP_TO", help="Public key to encrypt to (age1…); may be given again."),
     ],
+    *,
     uri: Uri = None,
     service: Services = None,
+    keys: Annotated[
+        bool, typer.Option("--keys", help="Only the keys that a KMS wraps, in a file of their own.")
+    ] = False,
     prefix: Prefix = PREFIX,
     data: Data = DATA,
 ) -> None:
     """Write the databases of all services to one encrypted file, as they are at one moment. The services go on.
 
-    The services' own keys (KEYS_FILE, or the KMS) are not in it: without them no name in it can be read. Keep them
-    elsewhere. Where services have a replica set each, back up each with --service and its --uri.
+    The services' own keys are not in it: without them no name in it can be read. Back up KEYS_FILE elsewhere, and with
+    a KMS the keys that it wraps with --keys, to another place.
+
+    Where services have a replica set each, back up each with --service and its --uri.
 
     Example: [bold]hulpketen backup -o /backups --to age1…[/bold]
     """
     recipients = [recipient(each) for each in to]
     path = output / f"hulpketen-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.age" if output.is_dir() else output
     with connected(uri or running_stack(data)["mongo"]) as client:
-        done = dump(client, databases(service or (), prefix), path, recipients)
+        done = dump(client, databases(service or (), prefix), path, recipients, keys=keys)
     size = path.stat().st_size
     print(f"{path}: {done.documents} documents of {done.collections} collections, {size / 1_000_000:.1f} MB")
 

@@ -71,7 +71,10 @@ async def _beside(data: Path, work: Any) -> load.Checked:
 def _tell(done: load.Checked, chosen: Mapping[str, str]) -> None:
     for name in chosen:
         print(f"{name}: {done.documents.get(name, 0)} documents of {done.taken_at:%Y-%m-%d %H:%M:%S} UTC")
-    print("restored: start the services; each says in its log when it has caught up")
+    if done.keys:
+        print("restored: the keys alone")
+    else:
+        print("restored: start the services; each says in its log when it has caught up")
 
 
 def _pseudonyms(path: Path) -> frozenset[str]:

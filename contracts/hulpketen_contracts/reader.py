@@ -1,6 +1,7 @@
 """A small reader for partners: takes a feed over SSE or Kafka, drops what it has seen, and says when there is a gap.
 
-A feed is numbered 1, 2, 3 … without gaps, the same over every way out, so that one reader may change from one to
+A feed is numbered 1, 2, 3 … without gaps (after a restore from a backup it goes on at a much higher number, which
+shows as a gap that stays: begin anew), the same over every way out, so that one reader may change from one to
 another. Start: `FeedReader()` for the whole feed, or ask the state first (`GET /v1/referrals`), take it over, and go
 on from its number: `FeedReader(last=asOf)`. Keep `last` with what you took, in one write, and start from it again.
 """

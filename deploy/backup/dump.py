@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 from pymongo.client_session import ClientSession
 
 from deploy.backup.archive import FORMAT, Writer
-from deploy.backup.places import LEFT_OUT, Client
+from deploy.backup.places import KEYS, LEFT_OUT, Client
 
 _AT_ONCE = 500
 
@@ -31,16 +31,21 @@ class _Collection(NamedTuple):
     indexes: list[dict[str, Any]]
 
 
-def dump(client: Client, databases: Mapping[str, str], path: Path, recipients: list[Any]) -> Dumped:
-    """Write a backup of these databases, by service, to a file. Raises BackupError, PyMongoError.
+def dump(
+    client: Client, databases: Mapping[str, str], path: Path, recipients: list[Any], *, keys: bool = False
+) -> Dumped:
+    """Write a backup of these databases, by service, to a file; or of the `keys` in them alone.
+
+    Raises BackupError, PyMongoError.
 
     All is read at one cluster time (readConcern snapshot): of no database later than of another.
     """
     # Before the first read: what is made after it, no snapshot of that moment can show.
-    collections = [each for service, name in databases.items() for each in _collections(client, service, name)]
+    every = [each for service, name in databases.items() for each in _collections(client, service, name)]
+    collections = [each for each in every if (each.name == KEYS) is keys]
     with Writer(path, recipients) as writer, client.start_session(snapshot=True) as session:
         taken_at = datetime.now(UTC)
-        writer.put({"format": FORMAT, "takenAt": taken_at, "services": list(databases)})
+        writer.put({"format": FORMAT, "keys": keys, "takenAt": taken_at, "services": list(databases)})
         total = sum(_write(client, each, session, writer) for each in collections)
         writer.put({"total": total, "collections": len(collections)})
     return Dumped(total, len(collections))

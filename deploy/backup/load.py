@@ -12,13 +12,17 @@ import bson
 from pymongo.collection import Collection as MongoCollection
 
 from deploy.backup.archive import FORMAT, BackupError, Document, reading
-from deploy.backup.places import RAW, SERVICES, Client
+from deploy.backup.places import KEYS, RAW, SERVICES, Client
 from services.chassis.mongo.restored import ERASURES, MARK, RESTORED, RESTORING
 
 
 class Checked(NamedTuple):
-    """A backup that is whole: when it was taken, of which services, and how many documents of each it holds."""
+    """A backup that is whole: when it was taken, of which services, and how many documents of each it holds.
 
+    `keys`: it holds the wrapped keys of the databases, and nothing else.
+    """
+
+    keys: bool
     taken_at: datetime
     services: list[str]
     documents: dict[str, int]
@@ -41,7 +45,7 @@ def check(path: Path, keys: list[Any]) -> Checked:
             raise BackupError(f"{path} is no backup that this version can read ({head.get('format', 'no head')})")
         for service, _, count in _collections(found, path, lambda _, __: None):
             documents[service] = documents.get(service, 0) + count
-    return Checked(head["takenAt"].replace(tzinfo=UTC), list(head["services"]), documents)
+    return Checked(head["keys"], head["takenAt"].replace(tzinfo=UTC), list(head["services"]), documents)
 
 
 def load(client: Client, path: Path, keys: list[Any], plan: Plan) -> Checked:
@@ -55,15 +59,18 @@ def load(client: Client, path: Path, keys: list[Any], plan: Plan) -> Checked:
     if missing:
         raise BackupError(f"{path} holds nothing of {', '.join(missing)}, only {', '.join(checked.services)}")
     for service, name in plan.databases.items():
-        _free(client, service, name, plan.replace)
+        _free(client, service, name, {KEYS} if checked.keys else None, plan.replace)
     for name in plan.databases.values():
-        _empty(client, name)
+        if checked.keys:
+            client[name].drop_collection(KEYS)
+        else:
+            _empty(client, name)
     with reading(path, keys) as found:
         next(found)
         for _ in _collections(found, path, _Loading(client, plan.databases)):
             pass
     whole = set(plan.databases) == set(SERVICES)
-    for name in plan.databases.values():
+    for name in () if checked.keys else plan.databases.values():
         _mark(client, name, checked.taken_at, whole, plan.erased)
     return checked
 
@@ -79,7 +86,8 @@ def erased_now(client: Client, databases: Collection[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _free(client: Client, service: str, name: str, replace: bool) -> None:
+def _free(client: Client, service: str, name: str, only: Collection[str] | None, replace: bool) -> None:
+    """Raises BackupError where the service runs, or something stands where the backup (`only` of it) is to go."""
     now = client.admin.command("hello")["localTime"]
     held = client[name]["leases"].find_one({"holder": {"$ne": ""}, "until": {"$gt": now}})
     if held:
@@ -89,7 +97,8 @@ def _free(client: Client, service: str, name: str, replace: bool) -> None:
     if replace or half:
         return
     for each in client[name].list_collection_names():
-        if not each.startswith("system.") and client[name][each].find_one({}, {"_id": 1}):
+        concerned = each in only if only else each != KEYS and not each.startswith("system.")
+        if concerned and client[name][each].find_one({}, {"_id": 1}):
             raise BackupError(f"the database {name} is not empty: --replace drops what is in it")
 
 
@@ -97,7 +106,7 @@ def _empty(client: Client, name: str) -> None:
     """First the mark, so that no service begins on what is half there."""
     client[name][MARK].update_one({"_id": "mark"}, {"$set": {"status": RESTORING}}, upsert=True)
     for each in client[name].list_collection_names():
-        if each != MARK and not each.startswith("system."):
+        if each not in (MARK, KEYS) and not each.startswith("system."):
             client[name].drop_collection(each)
 
 

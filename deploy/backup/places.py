@@ -28,6 +28,8 @@ SERVICES = ("intake", "matching", "notifications", "audit")
 PREFIX = "hulpketen_"
 # Who is signed in, who holds which lease, and what is on its way through a restore: of the moment.
 LEFT_OUT = frozenset({"sessions", "leases", ERASURES, FOUND})
+# Wrapped by a KMS, they stand in the database, and are backed up apart: whoever has both, and the KMS, has the persons.
+KEYS = "keys"
 _TOO_OLD, _NOT_YET = 239, 246
 
 

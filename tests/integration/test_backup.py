@@ -43,6 +43,7 @@ class File:
     """A backup and its key."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         self.path, self.key = folder / "backup.age", folder / "backup.key"
         self.public = new_key(self.key)
 
@@ -161,6 +162,23 @@ def test_nothing_is_changed_by_a_file_that_is_not_whole(client: Client, places: 
         file.load(client, places, replace=True)
     for name in places.values():
         assert client[name]["sessions"].find_one() is not None
+
+
+def test_wrapped_keys_are_backed_up_apart(client: Client, places: dict[str, str], file: File, tmp_path: Path) -> None:
+    fill(client, places, 1)
+    keys = client[places["intake"]]["keys"]
+    keys.insert_one({"_id": "master/1", "wrapped": b"1"})
+    assert file.dump(client, places) == 2
+    apart = File(tmp_path / "apart")
+    assert dump(client, places, apart.path, [recipient(apart.public)], keys=True).documents == 1
+    file.load(client, places, replace=True)
+    assert [each["_id"] for each in keys.find()] == ["master/1"]  # those that are there stay
+    with pytest.raises(BackupError, match="is not empty"):
+        apart.load(client, places)
+    keys.delete_many({})
+    apart.load(client, places)
+    assert [each["wrapped"] for each in keys.find()] == [b"1"]
+    assert client[places["intake"]]["aggregates"].count_documents({}) == 1
 
 
 def test_a_service_that_is_not_in_it_is_said(client: Client, places: dict[str, str], file: File) -> None:
