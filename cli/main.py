@@ -7,7 +7,7 @@ import sys
 import httpx
 import typer
 
-from cli import backup, bench, contracts, dead_letters, demo, republish, restore, token, trace, up
+from cli import backup, bench, contracts, dead_letters, demo, republish, restore, token, topics, trace, up
 from deploy.local.errors import StackError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("backup")(backup.backup)
 app.command("backup-key")(backup.backup_key)
 app.command("restore")(restore.restore)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(topics.app, name="topics")
 app.add_typer(bench.app, name="bench")
 app.add_typer(contracts.app, name="contracts")
 

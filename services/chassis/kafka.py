@@ -253,7 +253,8 @@ class KafkaAdmin:
         client = await self._connected()
         wanted = [TopicPartition(topic, partition) for topic, partition in partitions]
         offsets = await client.list_consumer_group_offsets(group, partitions=wanted)
-        return {(tp.topic, tp.partition): int(o.offset) for tp, o in offsets.items()}
+        # Of a group that has none yet, or whose coordinator has just come, Kafka may answer nothing at all.
+        return dict.fromkeys(partitions, -1) | {(tp.topic, tp.partition): int(o.offset) for tp, o in offsets.items()}
 
     async def close(self) -> None:
         """Disconnect."""

@@ -1,0 +1,1 @@
+"""Kafka's topics, users, rights and quotas as code."""

@@ -1,0 +1,210 @@
+"""A cluster as an administrator sees it: reads what is there, and makes changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialDeletion,
+    UserScramCredentialUpsertion,
+)
+from hulpketen_contracts import DecodeError, OrganisationChanged, decode
+
+from deploy.kafka.desired import Right, Topic
+from deploy.kafka.difference import Change, Present
+from deploy.kafka.quotas import read_quotas, write_quota
+from services.chassis.kafka_connection import connection
+from services.chassis.settings import KafkaSettings
+
+_WITHIN_S = 30
+_SCRAM = ScramMechanism.SCRAM_SHA_512
+_ITERATIONS = 4096
+_DIRECTORY = "directory"
+
+
+class PasswordMissing(Exception):
+    """A user cannot be made, since no file has its password; the text says which."""
+
+
+class Cluster:
+    """The cluster of these settings, whose user is an administrator. Raises KafkaException, KafkaError."""
+
+    def __init__(self, settings: KafkaSettings, passwords: Path | None = None) -> None:
+        """`passwords`: a folder with a file for each user to be made."""
+        self._settings = settings
+        self._passwords = passwords
+        self._admin = AdminClient(_configuration(settings))
+        self._quotas: Mapping[str, Mapping[str, float]] = {}
+
+    def brokers(self) -> int:
+        """How many there are."""
+        return len(self._admin.list_topics(timeout=_WITHIN_S).brokers)
+
+    def present(self, keys: Collection[str]) -> Present:
+        """What it holds; of topics the settings with these names."""
+        found = self._admin.list_topics(timeout=_WITHIN_S).topics
+        names = [name for name in found if not name.startswith("__")]
+        configs = self._configs(names)
+        self._quotas = asyncio.run(read_quotas(self._settings))
+        users: Any = self._admin.describe_user_scram_credentials()
+        return Present(
+            {
+                name: Topic(
+                    name,
+                    len(found[name].partitions),
+                    len(found[name].partitions[0].replicas),
+                    {key: configs[name][key].value for key in keys if key in configs[name]},
+                )
+                for name in names
+            },
+            self._rights(),
+            self._quotas,
+            frozenset(users.result(_WITHIN_S)),
+        )
+
+    def organisations(self) -> list[str]:
+        """Who chose Kafka, by the topic `directory`; nobody where there is no such topic yet."""
+        if _DIRECTORY not in self._admin.list_topics(timeout=_WITHIN_S).topics:
+            return []
+        return asyncio.run(_organisations(self._settings))
+
+    def make(self, change: Change) -> None:
+        """Raises PasswordMissing, beside what the class says."""
+        getattr(self, "_" + change.what.replace("-", "_"))(change.it)
+
+    def _configs(self, names: Collection[str]) -> dict[str, dict[str, Any]]:
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        answers = self._admin.describe_configs(resources) if resources else {}
+        return {resource.name: answer.result(_WITHIN_S) for resource, answer in answers.items()}
+
+    def _rights(self) -> frozenset[Right]:
+        every: Any = None  # its types do not say that None stands for all
+        anything = (AclOperation.ANY, AclPermissionType.ANY)
+        everything = AclBindingFilter(ResourceType.ANY, every, ResourcePatternType.ANY, every, every, *anything)
+        return frozenset(
+            Right(
+                acl.principal.removeprefix("User:"),
+                acl.restype.name,
+                acl.name,
+                acl.operation.name,
+                acl.resource_pattern_type == ResourcePatternType.PREFIXED,
+            )
+            for acl in self._admin.describe_acls(everything).result(_WITHIN_S)
+            if acl.permission_type == AclPermissionType.ALLOW
+        )
+
+    def _make_topic(self, topic: Topic) -> None:
+        new = NewTopic(topic.name, topic.partitions, topic.replication, config=dict(topic.config))
+        _done(self._admin.create_topics([new]))
+
+    def _add_partitions(self, topic: Topic) -> None:
+        _done(self._admin.create_partitions([NewPartitions(topic.name, topic.partitions)]))
+
+    def _set_config(self, it: tuple[str, str, str]) -> None:
+        name, key, value = it
+        entry = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])
+        _done(self._admin.incremental_alter_configs([resource]))
+
+    def _make_user(self, user: str) -> None:
+        path = self._passwords / user if self._passwords else None
+        if path is None or not path.is_file():
+            raise PasswordMissing(f"user {user}: there is no file {path or user} with its password (--passwords)")
+        password = path.read_text(encoding="utf-8").strip().encode()
+        made = UserScramCredentialUpsertion(user, ScramCredentialInfo(_SCRAM, _ITERATIONS), password)
+        _done(self._admin.alter_user_scram_credentials([made]))
+
+    def _give_right(self, right: Right) -> None:
+        _done(self._admin.create_acls([_binding(right, AclBinding)]))
+
+    def _set_quota(self, it: tuple[str, Mapping[str, float]]) -> None:
+        user, quota = it
+        asyncio.run(write_quota(self._settings, user, quota, self._quotas.get(user, {})))
+
+    def _take_right(self, right: Right) -> None:
+        _done(self._admin.delete_acls([_binding(right, AclBindingFilter)]))
+
+    def _remove_user(self, user: str) -> None:
+        _done(self._admin.alter_user_scram_credentials([UserScramCredentialDeletion(user, _SCRAM)]))
+
+    def _remove_quota(self, user: str) -> None:
+        asyncio.run(write_quota(self._settings, user, {}, self._quotas.get(user, {})))
+
+    def _remove_topic(self, name: str) -> None:
+        _done(self._admin.delete_topics([name]))
+
+
+def _done(answers: Mapping[Any, Any]) -> None:
+    for answer in answers.values():
+        answer.result(_WITHIN_S)
+
+
+def _binding(right: Right, make: Any) -> Any:
+    pattern = ResourcePatternType.PREFIXED if right.prefix else ResourcePatternType.LITERAL
+    kind, operation = ResourceType[right.kind], AclOperation[right.operation]
+    return make(kind, right.name, pattern, f"User:{right.user}", "*", operation, AclPermissionType.ALLOW)
+
+
+def _configuration(settings: KafkaSettings) -> dict[str, Any]:
+    """The settings in librdkafka's words."""
+    password = settings.sasl_password
+    said: dict[str, Any] = {
+        "bootstrap.servers": settings.bootstrap,
+        "security.protocol": settings.security_protocol,
+        "ssl.ca.location": settings.ca_file and str(settings.ca_file),
+        "ssl.certificate.location": settings.cert_file and str(settings.cert_file),
+        "ssl.key.location": settings.key_file and str(settings.key_file),
+        "sasl.mechanism": settings.sasl_mechanism if settings.security_protocol.startswith("SASL") else None,
+        "sasl.username": settings.sasl_username,
+        "sasl.password": password.get_secret_value() if password else None,
+        # It would write to standard error beside what the command says.
+        "log_level": 0,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+async def _organisations(settings: KafkaSettings) -> list[str]:
+    """The topic from its beginning to its present end; of each organisation the latest counts."""
+    latest: dict[str, tuple[tuple[int, int], bool]] = {}
+    consumer = AIOKafkaConsumer(
+        _DIRECTORY, **connection(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(consumer.assignment())
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                for record in records:
+                    _take(record, latest)
+    finally:
+        await consumer.stop()
+    return sorted(organisation for organisation, (_, kafka) in latest.items() if kafka)
+
+
+def _take(record: Any, latest: dict[str, tuple[tuple[int, int], bool]]) -> None:
+    try:
+        envelope, data = decode(record.headers, record.value)
+    except DecodeError:
+        return
+    if isinstance(data, OrganisationChanged):
+        version = (envelope.streamepoch, envelope.streamseq)
+        if version >= latest.get(data.organisation, (version, False))[0]:
+            latest[data.organisation] = (version, data.kafka)
