@@ -16,7 +16,8 @@ test: install ## All tests but those with containers; in under five minutes on t
 	@.venv/bin/pytest -n 2 --dist loadfile
 
 test-containers: install ## The tests on Apache Kafka and MongoDB in containers; skipped where no engine answers
-	@.venv/bin/pytest tests/containers
+	@.venv/bin/pytest -n 2 --dist loadfile --infrastructure containers \
+		tests/containers tests/integration tests/pipeline tests/e2e
 
 check: install ## Style, types, boundaries between packages, generated files
 	.venv/bin/ruff check

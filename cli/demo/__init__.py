@@ -35,29 +35,37 @@ def demo(
         list[str] | None,
         typer.Option(help=f"kill -9 a process at a random moment; may be repeated. One of {', '.join(PROCESSES)}."),
     ] = None,
+    stack: Annotated[
+        str | None,
+        typer.Option(help="Instead, play on a chain that runs: 'compose', or its stack.json.", metavar="FILE"),
+    ] = None,
 ) -> None:
     """Start a chain of its own, play the world around it, and check that nothing was lost, doubled or told.
 
     Example: [bold]hulpketen demo --signals 500 --json[/bold]
     """
+    if stack is not None and (kill or ddas):
+        raise StackError("--stack plays on a chain that others use: it takes neither --kill nor --ddas")
     for name in kill or ():
         if name not in PROCESSES:
             raise StackError(f"there is no process '{name}': choose one of {', '.join(PROCESSES)}")
     if ddas is not None:
         _feed(ddas, as_json)
     else:
-        _play(signals, random.randrange(10**6) if seed is None else seed, kill or [], as_json)
+        _play(signals, random.randrange(10**6) if seed is None else seed, kill or [], stack, as_json)
 
 
-def _play(signals: int, seed: int, kill: list[str], as_json: bool) -> None:
+def _play(signals: int, seed: int, kill: list[str], stack: str | None, as_json: bool) -> None:
     # Broker, database and web server take half a second to import: the other commands do without.
     from cli.demo import run  # noqa: PLC0415
     from cli.demo.progress import Show  # noqa: PLC0415
     from cli.demo.report import MUST_BE_ZERO  # noqa: PLC0415
+    from cli.demo.target import described  # noqa: PLC0415
 
+    plan, target = run.Plan(signals, seed, kill), described(stack) if stack else None
     with Show(signals) as show:
         show.say(f"seed {seed}")
-        figures, wrong = _until_done(run.run(run.Plan(signals, seed, kill), show))
+        figures, wrong = _until_done(run.run_on(target, plan, show) if target else run.run(plan, show))
     _print(figures, as_json)
     for line in wrong[:_MOST_LINES]:
         print(line, file=sys.stderr)

@@ -11,10 +11,8 @@ from hulpketen_contracts import Decoded, PartnerCaseChanged, PartnerReferralChan
 from cli.demo.crew import Crew
 from cli.demo.ledger import PROPOSED, Ledger
 from cli.demo.outside import Outside
-from cli.demo.world import COORDINATOR, SELF_HELP
 
 _REFERRED, _OWN_CHOICE, _LOOKED_AT, _LISTED, _TAKEN_BACK, _CLOSED = 0.7, 0.1, 0.1, 0.05, 0.06, 0.05
-_OF_ONES_OWN = "proef-voedsel"
 _CLOSING = "Inwoner regelt het zelf/hoeft geen hulp vanuit vroegsignalering"
 
 
@@ -26,7 +24,7 @@ class Coordinator:
         self._ledger = ledger
         self._crew = crew
         self._dice = dice
-        self._token = outside.token("coordinator", COORDINATOR)
+        self._token = outside.token("coordinator", outside.world.coordinator)
         self._tried: dict[str, set[str]] = defaultdict(set)
         self._known: set[str] = set()
 
@@ -66,8 +64,8 @@ class Coordinator:
         proposals = (await self._ask("GET", f"/v1/cases/{case}/proposals"))["proposals"]
         services = [each["service"] for each in proposals]
         if self._dice.random() < _OWN_CHOICE:
-            services = [_OF_ONES_OWN]
-        left = [service for service in services if service not in self._tried[case] | {SELF_HELP}]
+            services = [self._outside.world.of_ones_own]
+        left = [service for service in services if service not in self._tried[case] | {self._outside.world.self_help}]
         if not left:
             return
         service = self._dice.choice(left)

@@ -10,7 +10,7 @@ from cli.demo import signals
 from cli.demo.ledger import Ledger
 from cli.demo.outside import Outside
 from cli.demo.signals import Signal
-from cli.demo.world import CREDITORS, Organisation
+from cli.demo.world import Organisation
 
 _ONE_BY_ONE, _IN_LINES = 0.5, 0.3
 _AGAIN, _TAKEN_BACK = 0.08, 0.03
@@ -28,7 +28,9 @@ class Creditors:
 
     async def play(self, made: Sequence[Signal]) -> None:
         """Send everything."""
-        await asyncio.gather(*(self._creditor(each, [s for s in made if s.sender == each]) for each in CREDITORS))
+        await asyncio.gather(
+            *(self._creditor(each, [s for s in made if s.sender == each]) for each in self._outside.world.creditors)
+        )
 
     async def _creditor(self, creditor: Organisation, made: list[Signal]) -> None:
         first = next((signal for signal in made if signal.good), None)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from cli.demo.outside import Outside
 from cli.demo.scan import Scanner
-from cli.demo.world import Organisation, put_organisation
+from cli.demo.world import Organisation, World, put_organisation
 from deploy.local.errors import StackError
 from deploy.local.stack import LocalStack
 
@@ -66,7 +66,7 @@ async def feed(delivery: dict[str, Any], name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="hulpketen-ddas-") as folder:
         async with (
             LocalStack(Path(folder), run=("intake", "matching")) as stack,
-            Outside(stack.addresses, stack.token, Scanner(()), _NOBODY, _ATTEMPT_S) as outside,
+            Outside(stack.addresses, stack.token, Scanner(()), World(_NOBODY), _ATTEMPT_S) as outside,
         ):
             for part in split(delivery):
                 await _deliver(outside, part, figures)

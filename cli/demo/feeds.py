@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -84,10 +85,10 @@ class SseClient:
 class TopicClient:
     """Follows a feed on its Kafka topic, from the beginning again whenever the broker has lost its log."""
 
-    def __init__(self, feed: Feed, bootstrap: str, lives: Callable[[], int]) -> None:
-        """`lives`: how often the broker was started."""
+    def __init__(self, feed: Feed, door: Mapping[str, Any], lives: Callable[[], int]) -> None:
+        """`door`: what aiokafka's clients need to connect; `lives`: how often the broker was started."""
         self._feed = feed
-        self._bootstrap = bootstrap
+        self._door = door
         self._lives = lives
         self._partition = TopicPartition(f"partners.{feed.organisation}", 0)
 
@@ -105,7 +106,7 @@ class TopicClient:
 
     async def _life(self, life: int) -> None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
+            **self._door, auto_offset_reset="earliest", enable_auto_commit=False, metadata_max_age_ms=2000
         )
         try:
             await consumer.start()

@@ -14,6 +14,7 @@ from typing import Any, Self, cast
 import httpx
 
 from cli.demo.scan import Scanner
+from cli.demo.world import World
 from deploy.local.errors import StackError
 
 PATIENCE_S = 60.0
@@ -23,15 +24,15 @@ _AT_ONCE = 8
 _TRY_AGAIN = frozenset({429, 502, 503, 504})
 GOOD = range(200, 300)
 # Without certificates of authorities: loopback speaks no TLS.
-_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 # httpx looks for this package twice a request; where it is not installed each search takes 0.2 ms.
 sys.modules.setdefault("sniffio", cast(ModuleType, None))
 Token = Callable[[str, str, Sequence[str]], str]
 
 
-def client(timeout: float | httpx.Timeout) -> httpx.AsyncClient:
-    """For requests to services on this machine."""
-    return httpx.AsyncClient(trust_env=False, verify=_NO_TLS, timeout=timeout)
+def client(timeout: float | httpx.Timeout, tls: ssl.SSLContext = NO_TLS) -> httpx.AsyncClient:
+    """For requests to services: on this machine, or anywhere with `tls`."""
+    return httpx.AsyncClient(trust_env=False, verify=tls, timeout=timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +61,18 @@ class Outside:
         addresses: Mapping[str, str],
         token: Token,
         scanner: Scanner,
-        municipality: str,
+        world: World,
         attempt_s: float = _ATTEMPT_S,
+        tls: ssl.SSLContext = NO_TLS,
     ) -> None:
-        """`municipality`: that of tokens for which no other is named; `attempt_s`: how long one answer may take."""
+        """`world`: its municipality is that of tokens that name no other; `attempt_s`: how long one answer may take."""
+        self.world = world
         self.addresses = addresses
         self._token = token
         self._tokens: dict[tuple[str, str, tuple[str, ...]], str] = {}
         self._scanner = scanner
-        self._municipality = municipality
         self._room = asyncio.Semaphore(_AT_ONCE)
-        self._clients = {name: client(attempt_s) for name in addresses}
+        self._clients = {name: client(attempt_s, tls) for name in addresses}
 
     async def __aenter__(self) -> Self:
         return self
@@ -83,7 +85,7 @@ class Outside:
 
     def token(self, role: str, organisation: str, municipalities: Sequence[str] = ()) -> str:
         """A bearer token; it lasts for an hour."""
-        key = (role, organisation, tuple(municipalities) or (self._municipality,))
+        key = (role, organisation, tuple(municipalities) or (self.world.municipality,))
         if key not in self._tokens:
             self._tokens[key] = self._token(role, organisation, key[2])
         return self._tokens[key]

@@ -12,7 +12,6 @@ from hulpketen_contracts import Decoded, PartnerReferralChanged
 from cli.demo.crew import Crew
 from cli.demo.ledger import AT_AN_END, Ledger
 from cli.demo.outside import PATIENCE_S, Outside
-from cli.demo.world import ONLOOKER
 
 Step = tuple[str, dict[str, str]]
 _LOOKED_AT, _ONLOOKED = 0.3, 0.1
@@ -51,7 +50,7 @@ class Partner:
         if status == "made":
             if self._dice.random() < _LOOKED_AT:
                 await self._look(referral)
-            if self._organisation != ONLOOKER and self._dice.random() < _ONLOOKED:
+            if self._organisation != self._outside.world.onlooker and self._dice.random() < _ONLOOKED:
                 await self._look_of_another(referral)
         luck = self._dice.random()
         for chance, (action, body) in _NEXT.get(status, ()):
@@ -79,7 +78,7 @@ class Partner:
 
     async def _look_of_another(self, referral: str) -> None:
         """Another organisation asks for the same, and must not even be told that the referral is there."""
-        token = self._outside.token("partner", ONLOOKER)
+        token = self._outside.token("partner", self._outside.world.onlooker)
         if await self._person(token, referral):
             self._ledger.find("personal", "another organisation was shown who a referral is about")
         for service in ("matching", "notifications"):

@@ -13,7 +13,7 @@ from typing import Any
 
 from cli.demo import people
 from cli.demo.people import Person
-from cli.demo.world import CREDITORS, MUNICIPALITY, Organisation
+from cli.demo.world import Organisation, World
 
 _REFUSED = 0.04
 _PERSONS = 0.55
@@ -35,12 +35,12 @@ class Signal:
         return str(self.body["reference"])
 
 
-def make(count: int, persons: Sequence[Person], day: date, dice: Random) -> list[Signal]:
+def make(count: int, persons: Sequence[Person], day: date, dice: Random, world: World) -> list[Signal]:
     """So many signals about these people: the first ones about each, so that nobody is left out, then at random."""
     made = []
     for number in range(count):
         person = persons[number] if number < len(persons) else dice.choice(persons)
-        made.append(_signal(number, person, day, dice))
+        made.append(_signal(number, person, day, dice, world))
     # The first ones about each stay good: a person whom nothing is known of opens no case.
     for number in dice.sample(range(len(persons), count), min(int(count * _REFUSED), count - len(persons))):
         made[number] = _spoilt(made[number], number % len(_SPOILERS), day)
@@ -73,11 +73,11 @@ def as_csv(signals: Sequence[Signal]) -> bytes:
     return text.getvalue().encode()
 
 
-def _signal(number: int, person: Person, day: date, dice: Random) -> Signal:
-    sender = dice.choice(CREDITORS)
+def _signal(number: int, person: Person, day: date, dice: Random, world: World) -> Signal:
+    sender = dice.choice(world.creditors)
     body: dict[str, Any] = {
         "reference": people.reference(number),
-        "municipality": MUNICIPALITY,
+        "municipality": world.municipality,
         "partnerType": sender.signals[0],
         "amount": dice.randrange(50, 4_000),
         "signalledOn": (day - timedelta(days=dice.randrange(20))).isoformat(),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from hulpketen_contracts import Decoded, DecodeError, decode
 
 FEEDS = "partners."
+Ends = Mapping[TopicPartition, int]
 
 
 class Record(NamedTuple):
@@ -32,28 +35,48 @@ class Record(NamedTuple):
         return b"\n".join((self.topic.encode(), self.key or b"", headers, self.value or b""))
 
 
-async def read_all(bootstrap: str) -> list[Record]:
-    """Every record that the broker has now, in the order of each partition. Raises: KafkaError."""
+@asynccontextmanager
+async def _reading(door: Mapping[str, Any]) -> AsyncIterator[tuple[AIOKafkaConsumer, Ends]]:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False, max_poll_records=2000
+        **door, auto_offset_reset="earliest", enable_auto_commit=False, max_poll_records=2000, metadata_max_age_ms=2000
     )
-    await consumer.start()
     try:
-        partitions = [
-            TopicPartition(topic, partition)
-            for topic in sorted(await consumer.topics())
-            for partition in sorted(consumer.partitions_for_topic(topic) or ())
-        ]
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        ends = await consumer.end_offsets(partitions)
+        await consumer.start()
+        partitions = await _partitions(door, sorted(await consumer.topics()))
+        yield consumer, await consumer.end_offsets(partitions)
+    finally:
+        await consumer.stop()
+
+
+async def _partitions(door: Mapping[str, Any], topics: list[str]) -> list[TopicPartition]:
+    """All of these topics: a consumer knows only those of what it follows."""
+    admin = AIOKafkaAdminClient(**door)
+    try:
+        await admin.start()
+        described = await admin.describe_topics(topics) if topics else []
+        return [TopicPartition(each["topic"], part["partition"]) for each in described for part in each["partitions"]]
+    finally:
+        await admin.close()
+
+
+async def ends(door: Mapping[str, Any]) -> Ends:
+    """Where each partition ends now; `door`: what aiokafka's clients need to connect. Raises: KafkaError."""
+    async with _reading(door) as (_, found):
+        return found
+
+
+async def read_all(door: Mapping[str, Any], after: Ends) -> list[Record]:
+    """Every record that the broker has now behind these places, in the order of each partition. Raises: KafkaError."""
+    async with _reading(door) as (consumer, ends):
+        consumer.assign(list(ends))
+        await consumer.seek_to_beginning(*ends)
+        for partition in ends.keys() & after.keys():
+            consumer.seek(partition, after[partition])
         found: list[Record] = []
         while [tp for tp, end in ends.items() if await consumer.position(tp) < end]:
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 found += [Record(r.topic, r.key, r.headers, r.value) for r in records]
         return found
-    finally:
-        await consumer.stop()
 
 
 def distinct(records: Iterable[Record]) -> dict[str, Record]:

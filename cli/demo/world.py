@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from cli.demo.outside import Outside
+if TYPE_CHECKING:
+    from cli.demo.outside import Outside
 
 MUNICIPALITY = "9902"
-COORDINATOR = "gemeente-proefdam"
-SELF_HELP = "proef-zelf"
-ONLOOKER = "digitaal-proef"
-"""A partner that residents alone choose: it tries to look at the people of others."""
-
+_ONLOOKER = "digitaal-proef"
 _DEBT, _LOCAL = "gemeentelijke-schuldhulpverlening", "lokale-vrijwilliger-of-professional"
 
 
@@ -37,42 +36,98 @@ class Service:
     capacity: str = "capacity"
 
 
-CREDITORS = (
+_CREDITORS = (
     Organisation("woningstichting-proef", "creditor", ("Huur",)),
     Organisation("stroom-proef", "creditor", ("Energie",)),
     Organisation("waterbedrijf-proef", "creditor", ("Water",)),
     Organisation("zorgpolis-proef", "creditor", ("Zorg",)),
 )
-HELPERS = (
+_HELPERS = (
     Organisation("kredietbank-proef", "debt-counselling", kafka=True),
     Organisation("maatjes-proef", "volunteers"),
     Organisation("wijkteam-proef", "neighbourhood-team"),
     Organisation("voedselbank-proef", "food-bank", kafka=True),
     Organisation("zelf-proef", "self-help"),
-    Organisation(ONLOOKER, "digital"),
+    Organisation(_ONLOOKER, "digital"),
 )
-SERVICES = (
+_SERVICES = (
     Service("proef-schuldhulp", "kredietbank-proef", "debt-counselling", (_DEBT, _LOCAL)),
     Service("proef-maatje", "maatjes-proef", "volunteers", (_LOCAL,)),
     Service("proef-wijk", "wijkteam-proef", "neighbourhood-team", (_LOCAL,)),
     Service("proef-voedsel", "voedselbank-proef", "food-bank", (_DEBT, _LOCAL), "waitlist"),
-    Service(SELF_HELP, "zelf-proef", "self-help", ("zelfhulp",)),
-    Service("proef-digitaal", ONLOOKER, "digital", ("digitale-vrijwilliger",)),
+    Service("proef-zelf", "zelf-proef", "self-help", ("zelfhulp",)),
+    Service("proef-digitaal", _ONLOOKER, "digital", ("digitale-vrijwilliger",)),
 )
-RECEIVERS = {service.id: service.organisation for service in SERVICES}
+
+
+@dataclass(frozen=True)
+class World:
+    """One municipality and its partners.
+
+    `run`: stands behind every name, so that a chain that has seen other demos does not mix them up; `kafka`: whether
+    some partners follow their feed on a Kafka topic.
+    """
+
+    municipality: str = MUNICIPALITY
+    run: str = ""
+    kafka: bool = True
+
+    @property
+    def coordinator(self) -> str:
+        return self._named("gemeente-proefdam")
+
+    @property
+    def onlooker(self) -> str:
+        """A partner that residents alone choose: it tries to look at the people of others."""
+        return self._named(_ONLOOKER)
+
+    @property
+    def self_help(self) -> str:
+        return self._named("proef-zelf")
+
+    @property
+    def of_ones_own(self) -> str:
+        """What the coordinator now and then chooses though it is not proposed."""
+        return self._named("proef-voedsel")
+
+    @cached_property
+    def creditors(self) -> tuple[Organisation, ...]:
+        return tuple(self._organisation(each) for each in _CREDITORS)
+
+    @cached_property
+    def helpers(self) -> tuple[Organisation, ...]:
+        return tuple(self._organisation(each) for each in _HELPERS)
+
+    @cached_property
+    def services(self) -> tuple[Service, ...]:
+        return tuple(
+            Service(self._named(s.id), self._named(s.organisation), s.kind, s.exits, s.capacity) for s in _SERVICES
+        )
+
+    @cached_property
+    def receivers(self) -> Mapping[str, str]:
+        """Who gives each service."""
+        return {service.id: service.organisation for service in self.services}
+
+    def _organisation(self, each: Organisation) -> Organisation:
+        return Organisation(self._named(each.id), each.kind, each.signals, each.kafka and self.kafka)
+
+    def _named(self, name: str) -> str:
+        return f"{name}-{self.run}" if self.run else name
 
 
 async def bring_in(outside: Outside) -> None:
     """Put organisations and services in the directory."""
-    for organisation in (Organisation(COORDINATOR, "municipality"), *CREDITORS, *HELPERS):
-        await put_organisation(outside, organisation, [MUNICIPALITY])
-    token = outside.token("coordinator", COORDINATOR)
-    for service in SERVICES:
+    world = outside.world
+    for organisation in (Organisation(world.coordinator, "municipality"), *world.creditors, *world.helpers):
+        await put_organisation(outside, organisation, [world.municipality])
+    token = outside.token("coordinator", world.coordinator)
+    for service in world.services:
         body = {
             "organisation": service.organisation,
             "name": service.id.replace("proef-", "Proef: "),
             "status": "active",
-            "municipalities": [MUNICIPALITY],
+            "municipalities": [world.municipality],
             "kind": service.kind,
             "exits": service.exits,
             "capacity": service.capacity,
@@ -89,5 +144,5 @@ async def put_organisation(outside: Outside, organisation: Organisation, municip
         "partnerTypes": organisation.signals,
         "kafka": organisation.kafka,
     }
-    token = outside.token("coordinator", COORDINATOR, municipalities)
+    token = outside.token("coordinator", outside.world.coordinator, municipalities)
     await outside.ask("PUT", "matching", f"/v1/organisations/{organisation.id}", token, body)

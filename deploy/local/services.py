@@ -6,6 +6,7 @@ import os
 import ssl
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import httpx
 
@@ -45,13 +46,35 @@ def url(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
-def service(name: str, folder: DataFolder, ports: Mapping[str, int], overrides: Mapping[str, str]) -> Program:
-    """A service; `overrides` are variables of its environment that come before all others."""
+@dataclass(frozen=True)
+class Elsewhere:
+    """A broker and a database that others run. `kafka`: the variables KAFKA_… of each service, by its name;
+    `bootstrap`: host:port of the brokers; `mongo`: a connection string."""
+
+    bootstrap: str
+    kafka: Mapping[str, Mapping[str, str]]
+    mongo: str
+
+    def settings(self, name: str) -> dict[str, str]:
+        """The variables of a service that say where they are."""
+        return {"KAFKA_BOOTSTRAP": self.bootstrap, "MONGO_URI": self.mongo, **self.kafka[name]}
+
+
+def embedded(ports: Mapping[str, int]) -> dict[str, str]:
+    """The same for the broker and database of the stack itself."""
+    kafka = f"{HOST}:{ports['broker']}"
+    return {**_BROKER, "KAFKA_BOOTSTRAP": kafka, "MONGO_URI": mongo_uri(ports["database"])}
+
+
+def service(
+    name: str, folder: DataFolder, ports: Mapping[str, int], around: Mapping[str, str], overrides: Mapping[str, str]
+) -> Program:
+    """A service. `around`: its variables of broker and database; `overrides`: those that come before all others."""
 
     async def ready() -> bool:
         return await _is_ready(url(ports[name]))
 
-    environment = {**_DEFAULTS, **os.environ, **_BROKER, **_settings(name, folder, ports), **overrides}
+    environment = {**_DEFAULTS, **os.environ, **around, **_settings(name, folder, ports), **overrides}
     command = [sys.executable, "-m", f"services.{name}"]
     return Program(name, lambda: command, folder.logs / f"{name}.log", ready, environment)
 
@@ -61,8 +84,6 @@ def _settings(name: str, folder: DataFolder, ports: Mapping[str, int]) -> dict[s
     common = {
         "HTTP_HOST": HOST,
         "HTTP_PORT": str(ports[name]),
-        "KAFKA_BOOTSTRAP": f"{HOST}:{ports['broker']}",
-        "MONGO_URI": mongo_uri(ports["database"]),
         "MONGO_DATABASE": f"hulpketen_{name}",
         "AUTH_ISSUER": issuer,
         "AUTH_AUDIENCE": name,

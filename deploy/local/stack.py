@@ -40,15 +40,20 @@ class LocalStack:
         sample: bool = False,
         run: Collection[str] = ports.SERVICES,
         env: Mapping[str, Mapping[str, str]] | None = None,
+        elsewhere: services.Elsewhere | None = None,
         broker_limit_mb: float = BROKER_LIMIT_MB,
         on_change: Callable[[str, str], None] = lambda name, what: None,
     ) -> None:
-        """`port_base` None: free ports. `run`: which services. `env`: variables by service, before all others."""
+        """`port_base` None: free ports. `run`: which services. `env`: variables by service, before all others.
+
+        `elsewhere`: use that broker and database, and start none.
+        """
         self.folder = DataFolder(data)
         self.ports = ports.from_base(port_base if port_base is not None else ports.free_base())
         self._sample = sample
         self._run = run
         self._env = env or {}
+        self._elsewhere = elsewhere
         self._broker_limit_mb = broker_limit_mb
         self._on_change = on_change
         self._processes: dict[str, Process] = {}
@@ -60,6 +65,8 @@ class LocalStack:
     def addresses(self) -> dict[str, str]:
         """Where everything is: a URL for the issuer and each service, `kafka` host:port, `mongo` a URI."""
         pages = {name: services.url(self.ports[name]) for name in ("issuer", *ports.SERVICES)}
+        if there := self._elsewhere:
+            return pages | {"kafka": there.bootstrap, "mongo": there.mongo}
         kafka = f"{ports.HOST}:{self.ports['broker']}"
         return pages | {"kafka": kafka, "mongo": infrastructure.mongo_uri(self.ports["database"])}
 
@@ -115,14 +122,11 @@ class LocalStack:
         await self._cleanup.enter_async_context(IssuerServer(self._issuer, self.ports["issuer"], self.addresses))
         leash = Leash()
         self._cleanup.callback(leash.close)
-        for make in (infrastructure.database, infrastructure.broker):
+        for make in () if self._elsewhere else (infrastructure.database, infrastructure.broker):
             program = make(self.folder, self.ports[make.__name__])
             self._cleanup.push_async_callback(self._begin(program, leash).stop)
         await self.wait_ready()
-        started = [
-            self._begin(services.service(name, self.folder, self.ports, self._env.get(name, {})), leash)
-            for name in self._run
-        ]
+        started = [self._begin(self._service(name), leash) for name in self._run]
         self._cleanup.push_async_callback(_stop_together, started)
         self._describe()
         await self.wait_ready()
@@ -130,6 +134,10 @@ class LocalStack:
         self._cleanup.callback(watch.cancel)
         if self._sample:
             await load_sample(self.folder, self.addresses, self.token, datetime.now(UTC).date())
+
+    def _service(self, name: str) -> Program:
+        around = self._elsewhere.settings(name) if self._elsewhere else services.embedded(self.ports)
+        return services.service(name, self.folder, self.ports, around, self._env.get(name, {}))
 
     def _begin(self, program: Program, leash: Leash) -> Process:
         process = Process(program, leash, self._changed)
@@ -153,14 +161,15 @@ class LocalStack:
             await asyncio.sleep(_WATCH_EVERY_S)
             for process in self._processes.values():
                 process.rotate_log()
-            broker = self._processes["broker"]
-            if broker.resident_mb() > self._broker_limit_mb:
+            broker = self._processes.get("broker")
+            if broker and broker.resident_mb() > self._broker_limit_mb:
                 self._on_change("broker", f"holds more than {self._broker_limit_mb:.0f} MB: begins anew")
                 broker.roll()
 
     async def _check(self) -> None:
         await self._ports_free()
-        await asyncio.to_thread(binaries.check_mongod)
+        if not self._elsewhere:
+            await asyncio.to_thread(binaries.check_mongod)
 
     async def _ports_free(self) -> None:
         for _ in range(_PORT_TRIES):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,12 +20,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def container_engine() -> None:
-    """Skips where no engine answers."""
-    if missing := engine.why_not():
-        if os.environ.get("REQUIRE_DOCKER") == "1":
-            pytest.fail(f"REQUIRE_DOCKER=1, but {missing}")
-        pytest.skip(missing)
+def _needs_the_engine(container_engine: None) -> None:
+    """Every test of this folder."""
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from confluent_kafka.admin import (
     AclOperation,
     AclPermissionType,
     AdminClient,
+    NewTopic,
     ResourcePatternType,
     ResourceType,
     ScramCredentialInfo,
@@ -114,7 +115,16 @@ class Kafka:
         wanted = UserScramCredentialUpsertion(name, credential, self._passwords[name].encode())
         for done in self.admin.alter_user_scram_credentials([wanted]).values():
             done.result(timeout=_WITHIN_S)
+        # The controller has it; the brokers hear of it a moment later.
+        _until(lambda: self._knows(name), f"the user {name} was not made", self.nodes)
         return self.settings(name)
+
+    def _knows(self, user: str) -> bool:
+        answer = self.admin.describe_user_scram_credentials([user])
+        try:
+            return isinstance(answer, dict) and bool(answer[user].result(timeout=_WITHIN_S))
+        except KafkaException:
+            return False
 
     def allow(self, user: str, kind: ResourceType, name: str, *operations: AclOperation) -> None:
         """Give rights on what has this name; a name that ends in `*` is a prefix, and `*` alone is all."""
@@ -127,6 +137,12 @@ class Kafka:
         for done in self.admin.create_acls(rights).values():
             done.result(timeout=_WITHIN_S)
 
+    def make_topics(self, *names: str, partitions: int = 6) -> None:
+        """Make topics, with a copy on each node."""
+        wanted = [NewTopic(name, partitions, len(self._ports)) for name in names]
+        for done in self.admin.create_topics(wanted).values():
+            done.result(timeout=_WITHIN_S)
+
     def settings(self, user: str) -> Mapping[str, Any]:
         """The section `kafka` of a service's settings, for this user."""
         return {
@@ -135,6 +151,16 @@ class Kafka:
             "sasl_mechanism": "PLAIN" if user == ADMIN else "SCRAM-SHA-512",
             "sasl_username": user,
             "sasl_password": self._passwords[user],
+        }
+
+    def client(self, user: str) -> dict[str, Any]:
+        """What aiokafka's clients need to connect as this user."""
+        return {
+            "bootstrap_servers": self.bootstrap,
+            "security_protocol": "SASL_PLAINTEXT",
+            "sasl_mechanism": "PLAIN" if user == ADMIN else "SCRAM-SHA-512",
+            "sasl_plain_username": user,
+            "sasl_plain_password": self._passwords[user],
         }
 
     def kill(self, n: int = 1) -> None:

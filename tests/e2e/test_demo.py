@@ -12,6 +12,8 @@ import pytest
 
 from cli.demo.report import MUST_BE_ZERO
 
+pytestmark = pytest.mark.embedded("the command starts a chain of its own")
+
 COMMAND = Path(sys.executable).with_name("hulpketen")
 DELIVERY = Path(__file__).with_name("delivery.json")
 

@@ -15,6 +15,8 @@ import pytest
 from deploy.local.folder import running_stack
 from tests.integration.test_local_up import up
 
+pytestmark = pytest.mark.embedded("what the README starts is that one")
+
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 180
 # A newcomer reads on while events travel; these wait for what the next lines need.

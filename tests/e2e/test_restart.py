@@ -11,29 +11,40 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
+
 from cli.demo import world
 from cli.demo.outside import Outside
 from cli.demo.people import Person, people, reference
 from cli.demo.scan import Scanner
+from deploy.local.services import Elsewhere
 from deploy.local.stack import LocalStack
+from tests.conftest import CONTAINERS, Infrastructure
 
 WITHIN_S = 60
-CREDITOR = world.CREDITORS[0]
+WORLD = world.World()
+CREDITOR = WORLD.creditors[0]
 FIRST, SECOND = people(2, Random(1), "bsn")
 
 
 @asynccontextmanager
-async def running(data: Path) -> AsyncIterator[tuple[LocalStack, Outside]]:
+async def running(data: Path, elsewhere: Elsewhere | None) -> AsyncIterator[tuple[LocalStack, Outside]]:
     """The chain on the data folder, for as long as it is entered."""
     async with (
-        LocalStack(data, run=("intake", "matching", "notifications")) as stack,
-        Outside(stack.addresses, stack.token, Scanner(()), world.MUNICIPALITY) as outside,
+        LocalStack(data, run=("intake", "matching", "notifications"), elsewhere=elsewhere) as stack,
+        Outside(stack.addresses, stack.token, Scanner(()), WORLD) as outside,
     ):
         yield stack, outside
 
 
-async def test_what_was_entered_stays_and_a_signal_that_waited_is_matched(tmp_path: Path) -> None:
-    async with running(tmp_path) as (stack, outside):
+async def test_what_was_entered_stays_and_a_signal_that_waited_is_matched(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    elsewhere = None
+    if request.config.getoption("--infrastructure") == CONTAINERS:
+        infrastructure: Infrastructure = request.getfixturevalue("stack_infra")
+        elsewhere = infrastructure.elsewhere()
+    async with running(tmp_path, elsewhere) as (stack, outside):
         await world.bring_in(outside)
         first = await send(outside, 1, FIRST)
         (case,) = await cases(outside, 1)
@@ -41,7 +52,7 @@ async def test_what_was_entered_stays_and_a_signal_that_waited_is_matched(tmp_pa
         before = await feed(outside, 1)
         await stack.process("matching").stop()
         second = await send(outside, 2, SECOND)
-    async with running(tmp_path) as (_, outside):
+    async with running(tmp_path, elsewhere) as (_, outside):
         (matched, stayed) = await cases(outside, 2)
         after = await feed(outside, 1)
         assert await send(outside, 1, FIRST) == first
@@ -58,7 +69,7 @@ async def send(outside: Outside, number: int, person: Person) -> str:
     """The id of a signal about this person."""
     body = {
         "reference": reference(number),
-        "municipality": world.MUNICIPALITY,
+        "municipality": WORLD.municipality,
         "partnerType": CREDITOR.signals[0],
         "amount": 100,
         "signalledOn": datetime.now(UTC).date().isoformat(),
@@ -70,20 +81,20 @@ async def send(outside: Outside, number: int, person: Person) -> str:
 
 
 async def refer(outside: Outside, case: str) -> str:
-    token = outside.token("coordinator", world.COORDINATOR)
+    token = outside.token("coordinator", WORLD.coordinator)
     body = {"case": case, "service": "proef-maatje"}
     return str((await outside.ask("POST", "matching", "/v1/referrals", token, body, key="refer")).body["referral"])
 
 
 async def cases(outside: Outside, count: int) -> list[dict[str, Any]]:
     """The open cases, the latest first, once there are so many."""
-    token = outside.token("coordinator", world.COORDINATOR)
+    token = outside.token("coordinator", WORLD.coordinator)
     return list((await until(outside, "matching", "/v1/cases", token, count))["items"])
 
 
 async def feed(outside: Outside, count: int) -> dict[str, Any]:
     """What the receiver's list shows, once there are so many referrals."""
-    token = outside.token("partner", world.RECEIVERS["proef-maatje"])
+    token = outside.token("partner", WORLD.receivers["proef-maatje"])
     return await until(outside, "notifications", "/v1/referrals", token, count)
 
 

@@ -13,11 +13,11 @@ async def pass_over(infrastructure: Infrastructure, group: str, topics: Sequence
     """Let a group begin after what other tests left in these topics; nobody may be in the group now."""
     consumer = AIOKafkaConsumer(
         *topics,
-        bootstrap_servers=infrastructure.kafka,
+        **infrastructure.client,
         group_id=group,
         enable_auto_commit=False,
-        session_timeout_ms=1000,
-        heartbeat_interval_ms=200,
+        session_timeout_ms=infrastructure.settings["session_timeout_ms"],
+        heartbeat_interval_ms=infrastructure.settings["heartbeat_interval_ms"],
     )
     await consumer.start()
     try:

@@ -135,7 +135,7 @@ async def published(
     infrastructure: Infrastructure, topic: str, wanted: Callable[[dict[str, Any]], bool]
 ) -> dict[str, Any]:
     """The data of the first event on a topic that is so."""
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=infrastructure.kafka, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(topic, **infrastructure.client, auto_offset_reset="earliest")
     await consumer.start()
     try:
         async with asyncio.timeout(20):

@@ -119,7 +119,7 @@ async def read(
     infrastructure: Infrastructure, topic: str, wanted: Callable[[Decoded], bool], until: int
 ) -> list[Decoded]:
     """The first `until` events on a topic that are so, each once, in the order of the topic."""
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=infrastructure.kafka, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(topic, **infrastructure.client, auto_offset_reset="earliest")
     await consumer.start()
     found: dict[str, Decoded] = {}
     try:

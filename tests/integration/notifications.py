@@ -159,7 +159,7 @@ async def take(frames: AsyncIterator[Frame], count: int) -> list[Frame]:
 
 async def looks(infrastructure: Infrastructure) -> AsyncGenerator[ProcessingLogged]:
     """Lines of the processing log, as they come out."""
-    consumer = AIOKafkaConsumer("processing-log", bootstrap_servers=infrastructure.kafka, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer("processing-log", **infrastructure.client, auto_offset_reset="earliest")
     await consumer.start()
     try:
         async with asyncio.timeout(20):

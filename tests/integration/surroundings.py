@@ -22,14 +22,7 @@ def sections(infrastructure: Infrastructure, folder: Path, name: str, database: 
     return {
         "service": {},
         "http": {},
-        "kafka": {
-            "bootstrap": infrastructure.kafka,
-            "session_timeout_ms": 1000,
-            "heartbeat_interval_ms": 200,
-            "idempotent": False,
-            "make_topics": True,
-            "incarnation_check_s": 0.5,
-        },
+        "kafka": infrastructure.settings,
         "mongo": {"uri": infrastructure.mongo, "database": database},
         "auth": {"issuer": ISSUER, "audience": name},
         "telemetry": {},
@@ -58,7 +51,7 @@ class Neighbour:
     @asynccontextmanager
     async def speaking(cls, infrastructure: Infrastructure, name: str) -> AsyncIterator[Self]:
         """The service with this name, connected."""
-        producer = AIOKafkaProducer(bootstrap_servers=infrastructure.kafka, enable_idempotence=False)
+        producer = AIOKafkaProducer(**infrastructure.client)
         await producer.start()
         try:
             yield cls(producer, name)

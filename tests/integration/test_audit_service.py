@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 from hulpketen_contracts import TOPICS
 
 from services.chassis.pipeline.model import Record
-from tests.conftest import Infrastructure
+from tests.conftest import Infrastructure, variables
 from tests.integration.audit import Database, a_database, a_person, ids, record, trail
 
 POLL_S = 0.05
@@ -26,12 +26,7 @@ def environment(infrastructure: Infrastructure, database: str, port: int, folder
     return {
         **os.environ,
         "HTTP_PORT": str(port),
-        "KAFKA_BOOTSTRAP": infrastructure.kafka,
-        "KAFKA_SESSION_TIMEOUT_MS": "1000",
-        "KAFKA_HEARTBEAT_INTERVAL_MS": "200",
-        "KAFKA_IDEMPOTENT": "false",
-        "KAFKA_MAKE_TOPICS": "true",
-        "KAFKA_INCARNATION_CHECK_S": "0.5",
+        **variables(infrastructure.settings),
         "MONGO_URI": infrastructure.mongo,
         "MONGO_DATABASE": database,
         "AUTH_ISSUER": "http://issuer.test",
@@ -96,7 +91,7 @@ async def test_one_process_writes_and_the_other_takes_over_from_a_killed_one(
 ) -> None:
     records = [record(a_person()) for _ in range(600)]
     bad = Record("cases", 0, 0, b"key", b"no event", (("x", b"y"),))
-    producer = AIOKafkaProducer(bootstrap_servers=stack_infra.kafka)
+    producer = AIOKafkaProducer(**stack_infra.client)
     async with a_database(stack_infra) as database:
         processes = [await started(stack_infra, database.name, tmp_path) for _ in range(2)]
         await producer.start()

@@ -15,6 +15,8 @@ from services.chassis.kafka import KafkaAdmin, KafkaProducer
 from services.chassis.pipeline.model import Outgoing
 from services.chassis.settings import KafkaSettings
 
+pytestmark = pytest.mark.embedded("a broker that comes back without its log")
+
 TOPIC = "signals"
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from pymongo import AsyncMongoClient
 
-from tests.conftest import Infrastructure
+from tests.conftest import Embedded
+
+pytestmark = pytest.mark.embedded("its own broker and database")
 
 
 async def cluster_id(kafka: str) -> str:
@@ -19,7 +22,7 @@ async def cluster_id(kafka: str) -> str:
         await client.close()
 
 
-async def test_a_killed_database_comes_back_with_what_a_majority_had(stack_infra: Infrastructure) -> None:
+async def test_a_killed_database_comes_back_with_what_a_majority_had(stack_infra: Embedded) -> None:
     client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(stack_infra.mongo)
     things = client["local_test"]["things"]
     await things.insert_one({"_id": 1})
@@ -31,7 +34,7 @@ async def test_a_killed_database_comes_back_with_what_a_majority_had(stack_infra
     await client.close()
 
 
-async def test_a_killed_broker_comes_back_as_another(stack_infra: Infrastructure) -> None:
+async def test_a_killed_broker_comes_back_as_another(stack_infra: Embedded) -> None:
     before = await cluster_id(stack_infra.kafka)
     starts = stack_infra.stack.process("broker").starts
     stack_infra.kill("broker")
@@ -42,7 +45,7 @@ async def test_a_killed_broker_comes_back_as_another(stack_infra: Infrastructure
     assert await cluster_id(stack_infra.kafka) != before
 
 
-async def test_the_databases_log_tells_nothing_of_a_slow_command(stack_infra: Infrastructure) -> None:
+async def test_the_databases_log_tells_nothing_of_a_slow_command(stack_infra: Embedded) -> None:
     client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(stack_infra.mongo)
     await client["local_test"]["slow"].insert_one({"_id": 1})
     slow = {"_id": 1, "name": {"$ne": "a-pseudonym"}, "$where": "sleep(200) || true"}

@@ -19,6 +19,8 @@ from deploy.local.errors import StackError
 from deploy.local.leash import Leash
 from deploy.local.process import Process, Program
 
+pytestmark = pytest.mark.embedded("how its processes are run")
+
 WAITS = "import signal; signal.pause()"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on'); [signal.pause() for _ in '12']"
 # Starts a child of its own, and says who both are.

@@ -17,6 +17,8 @@ from deploy.local.ports import HOST
 from deploy.local.stack import LocalStack
 from tests.integration.test_local_process import gone
 
+pytestmark = pytest.mark.embedded("its folder and ports")
+
 
 async def test_what_was_stored_is_there_again_on_other_ports(tmp_path: Path) -> None:
     for expected in (None, {"_id": 1}):

@@ -21,6 +21,8 @@ from deploy.local.ports import SERVICES, free_base
 from deploy.local.sample import read
 from tests.integration.test_local_process import gone
 
+pytestmark = pytest.mark.embedded("the command that starts it")
+
 
 def hulpketen(*arguments: str) -> list[str]:
     return [sys.executable, "-c", "from cli.main import main; main()", *arguments]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
+import pytest
 from aiokafka import AIOKafkaConsumer
 from hulpketen_contracts import HelpStarted, ProcessingLogged, ReferralAccepted, decode
 
@@ -22,7 +23,7 @@ async def delivered(infrastructure: Infrastructure, organisation: str, count: in
     async with asyncio.timeout(30):
         while True:
             consumer = AIOKafkaConsumer(
-                topic, bootstrap_servers=infrastructure.kafka, auto_offset_reset="earliest", metadata_max_age_ms=500
+                topic, **infrastructure.client, auto_offset_reset="earliest", metadata_max_age_ms=500
             )
             try:
                 await consumer.start()
@@ -55,6 +56,7 @@ async def until_delivered(service: Notifications, organisation: str, n: int) -> 
     return incarnation
 
 
+@pytest.mark.embedded("a broker that comes back without its log")
 async def test_only_who_chose_kafka_gets_a_topic_and_a_broker_without_its_log_gets_all_again(
     stack_infra: Infrastructure, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from cli.demo import signals
 from cli.demo.people import Person, is_bsn, people, reference
 from cli.demo.run import Plan
 from cli.demo.scan import Scanner
+from cli.demo.world import World
 
 PEOPLE = people(50, Random(1))
 SOMEBODY = PEOPLE[7]
@@ -96,7 +97,7 @@ def test_the_same_seed_makes_the_same_people_and_signals() -> None:
     def made(seed: int) -> tuple[list[Person], list[signals.Signal]]:
         plan = Plan(100, seed)
         day = SOMEBODY.birth_date
-        return plan.people, signals.make(100, plan.people, day, plan.dice("signals"))
+        return plan.people, signals.make(100, plan.people, day, plan.dice("signals"), World())
 
     assert made(1) == made(1)
     assert made(1) != made(2)
@@ -105,7 +106,7 @@ def test_the_same_seed_makes_the_same_people_and_signals() -> None:
 @pytest.mark.parametrize("count", [10, 11, 60, 500])
 def test_signals_leave_nobody_out_and_some_are_bad(count: int) -> None:
     plan = Plan(count, 3)
-    made = signals.make(count, plan.people, SOMEBODY.birth_date, plan.dice("signals"))
+    made = signals.make(count, plan.people, SOMEBODY.birth_date, plan.dice("signals"), World())
     good = [signal for signal in made if signal.good]
     assert len(made) == len({signal.reference for signal in made}) == count
     assert {signal.person.surname for signal in good} == {person.surname for person in plan.people}
@@ -114,7 +115,7 @@ def test_signals_leave_nobody_out_and_some_are_bad(count: int) -> None:
 
 def test_a_file_of_signals_says_the_same_in_both_forms() -> None:
     plan = Plan(60, 3)
-    made = signals.make(60, plan.people, SOMEBODY.birth_date, plan.dice("signals"))
+    made = signals.make(60, plan.people, SOMEBODY.birth_date, plan.dice("signals"), World())
     lines = signals.as_ndjson(made).splitlines()
     rows = signals.as_csv(made).decode().splitlines()
     assert len(lines) == 60
