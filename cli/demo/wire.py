@@ -12,6 +12,7 @@ from hulpketen_contracts import Decoded, DecodeError, decode
 
 FEEDS = "partners."
 Ends = Mapping[TopicPartition, int]
+_NOTHING: Ends = {}
 
 
 class Record(NamedTuple):
@@ -65,7 +66,7 @@ async def ends(door: Mapping[str, Any]) -> Ends:
         return found
 
 
-async def read_all(door: Mapping[str, Any], after: Ends) -> list[Record]:
+async def read_all(door: Mapping[str, Any], after: Ends = _NOTHING) -> list[Record]:
     """Every record that the broker has now behind these places, in the order of each partition. Raises: KafkaError."""
     async with _reading(door) as (consumer, ends):
         consumer.assign(list(ends))

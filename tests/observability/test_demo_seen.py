@@ -14,10 +14,8 @@ import yaml
 from aiokafka import AIOKafkaProducer
 
 from cli.demo import run
-from cli.demo.ledger import Ledger
 from cli.demo.progress import Show
-from cli.demo.scan import Scanner
-from cli.demo.world import COORDINATOR
+from cli.demo.target import local
 from deploy.local.access import CLI_CLIENT
 from deploy.local.ports import HOST, SERVICES, free_base
 from deploy.local.stack import LocalStack
@@ -93,8 +91,7 @@ async def _play(stack: LocalStack) -> None:
     """A small demo against the stack, and a record on a topic that nobody can read."""
     plan = run.Plan(signals=60, seed=1)
     with Show(plan.signals) as show:
-        play = run._Play(plan, stack, Ledger(COORDINATOR), Scanner(plan.planted()), show)
-        await play.all()
+        await run.run_on(local(stack), plan, show)
     producer = AIOKafkaProducer(bootstrap_servers=stack.addresses["kafka"])
     await producer.start()
     try:

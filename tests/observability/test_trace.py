@@ -29,7 +29,8 @@ from tests.observability.collectors import InMemory, Traces, jaeger
 from tests.otlp import Receiver, receiving
 
 WITHIN_S = 60
-CREDITOR = world.CREDITORS[0]
+WORLD = world.World()
+CREDITOR = WORLD.creditors[0]
 Hop = tuple[str, str]
 PERSONS = people(3, Random(4), "bsn")
 
@@ -79,11 +80,11 @@ async def chain(folder: Path, endpoint: str) -> AsyncIterator[tuple[LocalStack, 
     settings = {"TELEMETRY_EXPORTER": "otlp", "TELEMETRY_ENDPOINT": endpoint, "TELEMETRY_SAMPLE_RATIO": "1"}
     async with (
         LocalStack(folder / "data", env=dict.fromkeys(SERVICES, settings)) as stack,
-        Outside(stack.addresses, stack.token, Scanner(()), world.MUNICIPALITY) as outside,
+        Outside(stack.addresses, stack.token, Scanner(()), WORLD) as outside,
     ):
         await world.bring_in(outside)
-        municipality = world.Organisation(world.COORDINATOR, "municipality", kafka=True)
-        await world.put_organisation(outside, municipality, [world.MUNICIPALITY])
+        municipality = world.Organisation(WORLD.coordinator, "municipality", kafka=True)
+        await world.put_organisation(outside, municipality, [WORLD.municipality])
         following = asyncio.create_task(follow(outside))
         try:
             yield stack, outside
@@ -99,7 +100,9 @@ async def test_one_trace_leads_from_a_request_to_who_is_told_of_it(tmp_path: Pat
         referral = await refer(outside, await case_of(outside))
         spans = await once_they_are(OF_A_REFERRAL, lambda: traces.about("notifications", referral))
         follow_the_conventions(spans)
-        on_topics = {sent(record): record for record in await wire.read_all(stack.addresses["kafka"])}
+        on_topics = {
+            sent(record): record for record in await wire.read_all({"bootstrap_servers": stack.addresses["kafka"]})
+        }
 
     # Who follows the topic goes on from the delivery, and not from somewhere within the chain.
     deliveries = [span for span in spans if span.name == "send partners.{organisation}"]
@@ -193,7 +196,7 @@ async def until(true: Callable[[], object]) -> None:
 async def follow(outside: Outside) -> None:
     """The municipality's event stream, read for as long as the test lasts."""
     reader = FeedReader(last=0)
-    token = {"Authorization": f"Bearer {outside.token('coordinator', world.COORDINATOR)}"}
+    token = {"Authorization": f"Bearer {outside.token('coordinator', WORLD.coordinator)}"}
     url = f"{outside.addresses['notifications']}/v1/events"
     async with client(60) as http:
         while True:
@@ -208,7 +211,7 @@ async def send(outside: Outside, number: int, person: Person) -> str:
     """The id of a signal about this person."""
     body = {
         "reference": reference(number),
-        "municipality": world.MUNICIPALITY,
+        "municipality": WORLD.municipality,
         "partnerType": CREDITOR.signals[0],
         "amount": 100,
         "signalledOn": datetime.now(UTC).date().isoformat(),
@@ -221,7 +224,7 @@ async def send(outside: Outside, number: int, person: Person) -> str:
 
 async def case_of(outside: Outside) -> str:
     """The one case, once notifications has it."""
-    token = outside.token("coordinator", world.COORDINATOR)
+    token = outside.token("coordinator", WORLD.coordinator)
     async with asyncio.timeout(WITHIN_S):
         while not (items := (await outside.ask("GET", "notifications", "/v1/cases", token)).body["items"]):
             await asyncio.sleep(0.1)
@@ -230,14 +233,14 @@ async def case_of(outside: Outside) -> str:
 
 async def refer(outside: Outside, case: str) -> str:
     """The id of a referral to the debt counsellors, who follow their feed over Kafka."""
-    token = outside.token("coordinator", world.COORDINATOR)
+    token = outside.token("coordinator", WORLD.coordinator)
     body = {"case": case, "service": "proef-schuldhulp"}
     return str((await outside.ask("POST", "matching", "/v1/referrals", token, body, key="refer")).body["referral"])
 
 
 async def look(outside: Outside, traceparent: str) -> None:
     """The municipality looks at its cases, in a trace of its own."""
-    token = outside.token("coordinator", world.COORDINATOR)
+    token = outside.token("coordinator", WORLD.coordinator)
     headers = {"Authorization": f"Bearer {token}", "traceparent": traceparent}
     async with client(60) as http:
         answer = await http.get(f"{outside.addresses['notifications']}/v1/cases", headers=headers)
@@ -250,7 +253,7 @@ async def logged(stack: LocalStack, trace: str) -> list[str]:
         while True:
             found = [
                 event.envelope.id
-                for event in wire.decoded(await wire.read_all(stack.addresses["kafka"]))
+                for event in wire.decoded(await wire.read_all({"bootstrap_servers": stack.addresses["kafka"]}))
                 if isinstance(event.data, ProcessingLogged) and event.data.trace_id == trace
             ]
             if found:
@@ -259,7 +262,7 @@ async def logged(stack: LocalStack, trace: str) -> list[str]:
 
 async def in_the_trail(outside: Outside, event: str) -> None:
     """Until the audit has an entry for this event."""
-    token = outside.token("auditor", world.COORDINATOR)
+    token = outside.token("auditor", WORLD.coordinator)
     async with asyncio.timeout(WITHIN_S):
         while True:
             items: list[dict[str, Any]] = (await outside.ask("GET", "audit", "/v1/entries?perPage=500", token)).body[
