@@ -11,13 +11,13 @@ from deploy.backup.archive import identities, new_key, recipient
 from deploy.backup.dump import dump
 from deploy.backup.load import Plan, erased_now, load
 from deploy.backup.places import connected
-from tests.conftest import Infrastructure
+from tests.conftest import Embedded, Infrastructure
 
 
 @contextmanager
 def own_infrastructure(folder: Path) -> Iterator[Infrastructure]:
     """A broker and a database that no other test knows."""
-    infrastructure = Infrastructure(folder)
+    infrastructure = Embedded(folder)
     infrastructure.start()
     try:
         yield infrastructure

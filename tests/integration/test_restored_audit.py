@@ -20,6 +20,8 @@ from tests.integration.backups import Backup, own_infrastructure
 from tests.integration.surroundings import Neighbour, ready, sections
 from tests.unit.matching.made_up import signal
 
+pytestmark = pytest.mark.embedded("it starts a broker and a database of its own")
+
 DATABASE = "restored_audit"
 
 

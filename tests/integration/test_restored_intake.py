@@ -21,6 +21,8 @@ from tests.integration.intake import BSNS, Intake, Mailbox
 from tests.integration.surroundings import Neighbour, ready, sections
 from tests.unit.chassis.issuer import TestIssuer
 
+pytestmark = pytest.mark.embedded("it starts a broker and a database of its own")
+
 DATABASE = "restored_intake"
 
 

@@ -18,6 +18,8 @@ from tests.integration.matching import HELP, Matching, read, running
 from tests.integration.surroundings import Neighbour
 from tests.unit.matching.made_up import signal, withdrawal
 
+pytestmark = pytest.mark.embedded("it starts a broker and a database of its own")
+
 DATABASE = "restored_matching"
 
 

@@ -17,6 +17,8 @@ from tests.integration.backups import Backup, own_infrastructure
 from tests.integration.notifications import FILE, Frame, Notifications, running, take
 from tests.unit.notifications.events import case, proposed, referral
 
+pytestmark = pytest.mark.embedded("it starts a broker and a database of its own")
+
 DATABASE = "restored_notifications"
 REACHED = {"maatjes": 3, "wijkteam": 3, "municipality-0106": 5}
 
@@ -93,9 +95,7 @@ async def _a_reader_of_the_stream(service: Notifications, headers: dict[str, str
 
 async def _a_reader_of_the_topic(infrastructure: Infrastructure, as_of: int) -> None:
     """On Kafka the gap shows as one, and after the backfill what comes is new."""
-    consumer = AIOKafkaConsumer(
-        "partners.maatjes", bootstrap_servers=infrastructure.kafka, auto_offset_reset="earliest"
-    )
+    consumer = AIOKafkaConsumer("partners.maatjes", **infrastructure.client, auto_offset_reset="earliest")
     await consumer.start()
     reader, taken, gaps = FeedReader(), [], []
     try:
