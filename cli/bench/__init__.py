@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from cli.bench import chain
+from cli.bench import chain, tracing
 
 app = typer.Typer(help="Measure the chain on this machine.", no_args_is_help=True)
-BENCHMARKS = {"chain": "from the signals topic to the municipality's feed, beside a bare chain of the same hops"}
+BENCHMARKS = {
+    "chain": "from the signals topic to the municipality's feed, beside a bare chain of the same hops",
+    "tracing": "what traces cost: none, 5 % and all of them, by turns in one run",
+}
 
 
 @app.command("list")
@@ -35,8 +39,23 @@ def bench_chain(
 
     Example: hulpketen bench chain --json
     """
-    console = Console(stderr=True)
-    found = asyncio.run(chain.measure(signals, lines, console.print))
+    _show(asyncio.run(chain.measure(signals, lines, Console(stderr=True).print)), as_json)
+
+
+@app.command("tracing")
+def bench_tracing(
+    signals: Annotated[int, typer.Option(min=100, help="Signals fed to each chain in each round.")] = 4_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; all three chains have a turn in each.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Measure what traces cost: three chains by turns, without traces, with 5 % of them and with all.
+
+    Example: hulpketen bench tracing --json
+    """
+    _show(asyncio.run(tracing.measure(signals, rounds, Console(stderr=True).print)), as_json)
+
+
+def _show(found: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(found))
     else:

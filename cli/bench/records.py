@@ -44,8 +44,8 @@ def signal_record(sampled: bool) -> Message:
 
 
 def signal_records(count: int, every: int) -> Iterator[Message]:
-    """`count` signals, one in `every` of them in a trace that is sampled."""
-    return (signal_record(sampled=i % every == 0) for i in range(count))
+    """`count` signals, one in `every` of them in a trace that is sampled; none where that is 0."""
+    return (signal_record(sampled=every > 0 and i % every == 0) for i in range(count))
 
 
 @cache
