@@ -27,6 +27,11 @@ class Facts(NamedTuple):
     audited: frozenset[str]
     whole: bool = True
 
+    def pseudonyms(self) -> frozenset[bytes]:
+        """Of everybody whom an event is about; they belong on topics and in databases alone."""
+        named = (getattr(event.data, name, None) for event in self.events or () for name in ("person", "subject"))
+        return frozenset(name.encode() for name in named if name)
+
 
 def check(ledger: Ledger, facts: Facts) -> None:
     """Note in the ledger all that is lost or doubled."""

@@ -86,9 +86,10 @@ async def run_on(target: Target, plan: Plan, show: Show, kill: Callable[[str], N
     scanner, ledger = Scanner(plan.planted()), Ledger(target.world.coordinator)
     play = _Play(plan, target, ledger, scanner, show, kill)
     found, copies = await play.all()
-    show.say("looking for personal data in traces and logs …")
+    show.say("looking for personal data and pseudonyms in traces and logs …")
+    pseudonyms = found.pseudonyms()
     for name, place in target.files.items():
-        if not scanner.look_in_files(place):
+        if not scanner.look_in_files(place, pseudonyms):
             ledger.find("lost", f"the {name} are empty")
     check.check(ledger, found)
     helpers = target.world.helpers

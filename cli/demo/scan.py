@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from cli.demo.people import BSN_MARK, MARK, PHONE_MARK, POSTCODE_MARK
@@ -16,6 +16,7 @@ _BSN = re.compile(rb"%s\d{5}(?![0-9a-z])" % BSN_MARK.encode())
 _PHONE = re.compile(rb"%s\d{4}(?![0-9a-z])" % PHONE_MARK.encode())
 _POSTCODE = re.compile(rb"%s\d ?q[a-z](?![0-9a-z])" % POSTCODE_MARK.encode())
 _BIRTH_DATE = re.compile(rb"19\d\d-?\d\d-?\d\d(?!\d)")
+_ID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WORD = re.compile(rb"[0-9a-z]", re.ASCII)
 _BEFORE_PHONE = re.compile(rb"(0|31[ -]?|%2b31)6[ -]?$")
 
@@ -41,15 +42,18 @@ class Scanner:
             if _BEFORE_PHONE.search(low[max(0, hit.start() - 8) : hit.start()]):
                 self._note(where, "a telephone number", hit[0])
 
-    def look_in_files(self, folder: Path) -> int:
-        """Search all files under a folder, rotated ones too; how many bytes that were."""
+    def look_in_files(self, folder: Path, pseudonyms: Collection[bytes] = ()) -> int:
+        """Search all files under a folder, rotated ones too, for these pseudonyms as well; how many bytes that were."""
         size = 0
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             with path.open("rb") as file:
                 tail = b""
                 while chunk := file.read(_CHUNK):
                     size += len(chunk)
-                    self.look(f"{folder.name}/{path.name}", tail + chunk)
+                    where, bytes_ = f"{folder.name}/{path.name}", tail + chunk
+                    self.look(where, bytes_)
+                    for id in pseudonyms and set(_ID.findall(bytes_)).intersection(pseudonyms):
+                        self._note(where, "a pseudonym", id)
                     tail = chunk[-_OVERLAP:]
         return size
 

@@ -85,6 +85,17 @@ def test_files_are_searched_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert sorted(found.partition(" in ")[2].rpartition("/")[2] for found in scan.found) == ["one.jsonl", "two.log.1"]
 
 
+def test_a_pseudonym_is_found_in_a_file_and_another_id_is_none(tmp_path: Path) -> None:
+    pseudonym, event = b"0f8fad5b-d9cb-469f-a165-70867728950e", b"7c9e6679-7425-40de-944b-e07fc1f90ae7"
+    (tmp_path / "one.jsonl").write_bytes(b'{"stringValue":"%s"}' % event)
+    scan = scanner()
+    scan.look_in_files(tmp_path, {pseudonym})
+    assert scan.found == []
+    (tmp_path / "two.jsonl").write_bytes(b'{"key":"messaging.kafka.message.key","value":"file-%s"}' % pseudonym)
+    scan.look_in_files(tmp_path, {pseudonym})
+    assert scan.found == [f"a pseudonym in {tmp_path.name}/two.jsonl"]
+
+
 def test_people_can_be_told_apart() -> None:
     many = people(2_000, Random(1)) + people(2_000, Random(2), "birth", first=2_000)
     for name in ("surname", "bsn", "phone", "email"):
