@@ -7,7 +7,7 @@ import sys
 import httpx
 import typer
 
-from cli import backup, bench, contracts, dead_letters, demo, republish, restore, token, topics, trace, up
+from cli import backup, bench, contracts, dead_letters, demo, migrate, republish, restore, token, topics, trace, up
 from deploy.local.errors import StackError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("token")(token.token)
 app.command("trace")(trace.trace)
+app.command("migrate")(migrate.migrate)
 app.command("republish")(republish.republish)
 app.command("backup")(backup.backup)
 app.command("backup-key")(backup.backup_key)

@@ -66,6 +66,11 @@ def embedded(ports: Mapping[str, int]) -> dict[str, str]:
     return {**_BROKER, "KAFKA_BOOTSTRAP": kafka, "MONGO_URI": mongo_uri(ports["database"])}
 
 
+def database_of(name: str) -> str:
+    """The name of a service's database."""
+    return f"hulpketen_{name}"
+
+
 def service(
     name: str, folder: DataFolder, ports: Mapping[str, int], around: Mapping[str, str], overrides: Mapping[str, str]
 ) -> Program:
@@ -84,7 +89,7 @@ def _settings(name: str, folder: DataFolder, ports: Mapping[str, int]) -> dict[s
     common = {
         "HTTP_HOST": HOST,
         "HTTP_PORT": str(ports[name]),
-        "MONGO_DATABASE": f"hulpketen_{name}",
+        "MONGO_DATABASE": database_of(name),
         "AUTH_ISSUER": issuer,
         "AUTH_AUDIENCE": name,
         "TELEMETRY_EXPORTER": "file",

@@ -11,7 +11,7 @@ from services.audit import metrics
 from services.audit.api import routes
 from services.audit.events import Writer
 from services.audit.settings import Settings
-from services.audit.store import TrailStore
+from services.audit.store import SCHEMA, TrailStore
 from services.chassis.pipeline.model import DeadLetter, Record
 from services.chassis.service import Service, now
 from services.chassis.settings import load
@@ -29,7 +29,9 @@ def build(settings: Settings) -> App:
             await asyncio.sleep(settings.audit.gather_s)
         return letters
 
-    service = Service("audit", settings, topics=TOPICS_OF_THE_CHAIN, batch_handler=handle, single_writer=True)
+    service = Service(
+        "audit", settings, topics=TOPICS_OF_THE_CHAIN, batch_handler=handle, single_writer=True, schema=SCHEMA
+    )
     store = TrailStore(service.database)
     lease = service.writer_lease or service.lease("writer")
 
@@ -46,7 +48,6 @@ def build(settings: Settings) -> App:
 
     service.catch_up.erase = erase
     writer = Writer(store, lease, bury, clock=now)
-    service.before_start(store.prepare)
     service.every("writer_lease", settings.pipeline.lease_s / 4, hold)
     return create_app(
         "audit", runtime=service, settings=settings, routers=[routes(store, service.processing_log.record, now)]

@@ -7,15 +7,26 @@ from datetime import datetime
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
-from pymongo import ASCENDING, IndexModel, UpdateOne
+from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from services.audit.domain.entry import Document
 from services.audit.domain.search import Search
-from services.chassis.mongo.database import DUPLICATE, available
+from services.chassis.mongo.database import DUPLICATE, available, passes
+from services.chassis.mongo.indexes import Index
+from services.chassis.mongo.schema import CHASSIS, Schema
 from services.chassis.pipeline.errors import StoreUnavailable
 
 CHECKED = "checked"
+# An entry pays for every one of them.
+INDEXES = (
+    Index("entries", ("eventId",), "append(): no event twice; known()", unique=True),
+    Index("entries", ("type", "at", "_id"), "search()"),
+    Index("entries", ("about.case",), "search() by case", sparse=True),
+    Index("entries", ("about.person",), "erase()", sparse=True),
+    Index("aliases", ("into",), "with_aliases()"),
+)
+SCHEMA = Schema((*CHASSIS, *INDEXES))
 
 
 class TrailBroken(Exception):
@@ -34,19 +45,6 @@ class TrailStore:
         self._state = database["trail"]
         self._tombstones = database["tombstones"]
         self._aliases = database["aliases"]
-
-    async def prepare(self) -> None:
-        """Make the indexes, each for the query named; an entry pays for every one of them."""
-        async with available():
-            await self._entries.create_indexes(
-                [
-                    IndexModel([("eventId", ASCENDING)], unique=True),  # append(): no event twice
-                    IndexModel([("type", ASCENDING), ("at", ASCENDING), ("_id", ASCENDING)]),  # search()
-                    IndexModel([("about.case", ASCENDING)], sparse=True),  # search() by case
-                    IndexModel([("about.person", ASCENDING)], sparse=True),  # erase()
-                ]
-            )
-            await self._aliases.create_indexes([IndexModel([("into", ASCENDING)])])  # with_aliases()
 
     async def next_index(self) -> int:
         """Where the trail goes on. Raises TrailBroken where an index is missing since the last time this was asked."""
@@ -70,6 +68,8 @@ class TrailStore:
             try:
                 await self._entries.insert_many(leaves, ordered=True)
             except BulkWriteError as error:
+                if passes(error):
+                    raise
                 return _inserted_before(error.details)
         return len(leaves)
 

@@ -38,7 +38,7 @@ class Reasons:
 
     def say(self, error: Exception) -> None:
         """Write it to the log, where it is time."""
-        reason = error if isinstance(error, NotReady) else _reason(error)
+        reason = error if isinstance(error, NotReady) else reason_of(error)
         words = str(reason) if reason else repr(type(error))
         before, at = self._said
         if words == before and self._clock() < at + SAY_AGAIN_S:
@@ -56,7 +56,7 @@ class Reasons:
         self._said = ("", 0.0)
 
 
-def _reason(error: Exception) -> NotReady | None:
+def reason_of(error: Exception) -> NotReady | None:
     """What an exception of the database or the disk means to who runs the service."""
     if isinstance(error, OperationFailure) and error.code in _REFUSED:
         which = "the user and password in MONGO_URI" if error.code == 18 else "what this user wants to do (MONGO_URI)"

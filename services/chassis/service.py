@@ -8,7 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -25,7 +25,9 @@ from services.chassis.mongo.coordination import MongoIncarnation, MongoLeases
 from services.chassis.mongo.database import Database, connect
 from services.chassis.mongo.dead_letters import DeadLetters
 from services.chassis.mongo.keys import open_provider
+from services.chassis.mongo.migrations import Migrator
 from services.chassis.mongo.processing_log import COLLECTION, LogStore, ProcessingLog
+from services.chassis.mongo.schema import Schema
 from services.chassis.mongo.store import MongoStore
 from services.chassis.operations import Operations
 from services.chassis.pipeline.consumer import Consumer
@@ -68,15 +70,16 @@ class Service:
         name: str,
         settings: ChassisSettings,
         *,
+        schema: Schema,
         handlers: Handlers | None = None,
         topics: Sequence[str] = (),
         batch_handler: BatchHandler | None = None,
         single_writer: bool = False,
         publisher: Callable[[Service], Publisher] | None = None,
     ) -> None:
-        """`batch_handler` takes the raw records instead of `handlers`, and returns the letters that it buried.
-        With `single_writer` only the holder of the lease `writer` consumes. `publisher` makes the way out of the
-        outboxes where that is not Kafka."""
+        """`schema` is that of its database. `batch_handler` takes the raw records instead of `handlers`, and returns
+        the letters that it buried. With `single_writer` only the holder of the lease `writer` consumes.
+        `publisher` makes the way out of the outboxes where that is not Kafka."""
         self.name = name
         self.settings = settings
         self.holder = f"{socket.gethostname()}-{os.getpid()}"
@@ -90,7 +93,11 @@ class Service:
         self.incarnation = Incarnation(MongoIncarnation(self.database), self.admin.cluster_id)
         self._tasks: set[asyncio.Task[None]] = set()
         self._background: set[asyncio.Task[None]] = set()
-        self._prepare: list[Hook] = []
+        self._prepare: list[Hook] = [
+            DatabaseCheck(self.client, self.database, now).look,
+            partial(Migrator(self.database, schema, self.holder).at_start, allowed=settings.mongo.migrate),
+            self.keys.prepare,
+        ]
         self._every: list[tuple[str, float, Hook]] = []
         self._on_stop: list[Hook] = []
         self._publishing = log.waits("work_waits", "work_failed", work="publish")
@@ -168,7 +175,7 @@ class Service:
         return Lease(self.leases, name, self.holder, clock=now, ttl=ttl)
 
     def before_start(self, hook: Hook) -> None:
-        """Run this once the database answers, before anything is consumed: indexes, snapshots."""
+        """Run this once the database answers, before anything is consumed: snapshots."""
         self._prepare.append(hook)
 
     def every(self, name: str, seconds: float, work: Hook) -> None:
@@ -225,10 +232,8 @@ class Service:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self) -> None:
-        look = DatabaseCheck(self.client, self.database, now).look
-        parts = (self.keys, self.store, self._log_store, self.letters, self.answers)
         reasons = Reasons()
-        for hook in (look, *(part.prepare for part in parts), *self._prepare, self.catch_up.run):
+        for hook in (*self._prepare, self.catch_up.run):
             if not await until_done(hook, self._pause, reasons):
                 return
         self._database_answers = True

@@ -116,6 +116,10 @@ class MongoSettings(Section):
     timeout_ms: int = Field(
         5_000, ge=100, le=120_000, description="How long a command to the database may take in all."
     )
+    migrate: bool = Field(
+        True,
+        description="Migrate the database at the start, indexes included; else wait for `hulpketen migrate`.",
+    )
 
     @field_validator("uri")
     @classmethod

@@ -14,6 +14,7 @@ from services.chassis.loops import work_under
 from services.chassis.mongo.dead_letters import DeadLetters
 from services.chassis.mongo.store import MongoStore
 from services.chassis.pipeline.consumer import Consumer
+from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.pipeline.incarnation import Incarnation
 from services.chassis.pipeline.leases import Lease
 from services.chassis.pipeline.ports import Publisher
@@ -72,7 +73,11 @@ class Upkeep:
         works = [*self._relays] if any(waiting) else []
         again = next(self._rounds) % _REPUBLISH_ROUNDS == 0
         if (works or again) and broker_present and self._incarnation.known():
-            await work_under(self._lease, [*works, self._republisher] if again else works)
+            try:
+                await work_under(self._lease, [*works, self._republisher] if again else works)
+            except StoreUnavailable:
+                self._rounds = count()  # the next one shows whether the database takes writes again
+                raise
         return waiting[0]
 
     async def keep_house(self) -> None:

@@ -33,7 +33,7 @@ from services.intake.events import HANDLERS, TOPICS
 from services.intake.looking import Looks
 from services.intake.messages import Gateway, HttpGateway
 from services.intake.settings import IntakeSettings, Settings
-from services.intake.store import IntakeStore
+from services.intake.store import IntakeStore, schema
 from services.intake.taking import Desk
 from services.intake.vault import Vault
 
@@ -42,9 +42,9 @@ LAPSE_EVERY_S = 3_600.0
 
 def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> App:
     """The service as an application; it connects when it starts. `transport`: the way to the issuer and gateway."""
-    service = Service("intake", settings, handlers=HANDLERS, topics=TOPICS)
-    store = IntakeStore(service.database, timedelta(hours=settings.intake.delivery_key_hours))
-    service.before_start(store.prepare)
+    database = schema(timedelta(hours=settings.intake.delivery_key_hours))
+    service = Service("intake", settings, handlers=HANDLERS, topics=TOPICS, schema=database)
+    store = IntakeStore(service.database)
     gateway = None
     if settings.intake.messages_url:
         gateway = HttpGateway(str(settings.intake.messages_url), settings.intake.messages_timeout_s, transport)

@@ -7,49 +7,46 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from pymongo import ASCENDING, IndexModel, InsertOne, ReplaceOne, ReturnDocument, UpdateOne
+from pymongo import InsertOne, ReplaceOne, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from services.chassis.mongo.database import DUPLICATE, Database, available
+from services.chassis.mongo.indexes import Index
+from services.chassis.mongo.schema import CHASSIS, Schema
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.intake.domain.identity import Claim
 
 Document = dict[str, Any]
 _PAGE = 100
 _COMPARED = 20
-_DAY_S = 86_400
+INDEXES = (
+    Index("aggregates", ("state.ids",), "file_of()", sparse=True),
+    Index(
+        "aggregates",
+        ("state.municipality", "_id"),
+        "conflicts()",
+        partial={"state.status": "identity-conflict"},
+    ),
+    Index("aggregates", ("state.chosenAt",), "waiting_choices()", partial={"state.status": "waiting"}),
+    Index("codes", ("at",), "MongoDB, which removes them after a day", expires_s=86_400),
+)
+
+
+def schema(delivery_keys: timedelta) -> Schema:
+    """`delivery_keys`: how long the idempotency key of a delivery is remembered."""
+    lifetime = int(delivery_keys.total_seconds())
+    return Schema((*CHASSIS, *INDEXES, Index("deliveries", ("at",), "MongoDB, which removes them", expires_s=lifetime)))
 
 
 class IntakeStore:
     """Every method raises StoreUnavailable where the database does not answer."""
 
-    def __init__(self, database: Database, delivery_keys: timedelta) -> None:
+    def __init__(self, database: Database) -> None:
         self._aggregates = database["aggregates"]
         self._identifiers = database["persons_identifiers"]
         self._persons = database["persons_vault"]
         self._deliveries = database["deliveries"]
         self._codes = database["codes"]
-        self._delivery_keys = delivery_keys
-
-    async def prepare(self) -> None:
-        """Make the indexes, each for the query named."""
-        conflict = {"state.status": "identity-conflict"}
-        async with available():
-            await self._aggregates.create_indexes(
-                [
-                    # file_of()
-                    IndexModel([("state.ids", ASCENDING)], sparse=True),
-                    # conflicts()
-                    IndexModel(
-                        [("state.municipality", ASCENDING), ("_id", ASCENDING)], partialFilterExpression=conflict
-                    ),
-                    # waiting_choices()
-                    IndexModel([("state.chosenAt", ASCENDING)], partialFilterExpression={"state.status": "waiting"}),
-                ]
-            )
-            lifetime = int(self._delivery_keys.total_seconds())
-            await self._deliveries.create_indexes([IndexModel([("at", ASCENDING)], expireAfterSeconds=lifetime)])
-            await self._codes.create_indexes([IndexModel([("at", ASCENDING)], expireAfterSeconds=_DAY_S)])
 
     # Who a person is
 

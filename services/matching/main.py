@@ -17,7 +17,7 @@ from services.matching.domain.recovered import reflect
 from services.matching.events import TOPIC, handlers
 from services.matching.settings import Settings
 from services.matching.snapshot import Snapshot
-from services.matching.store import MatchingStore
+from services.matching.store import SCHEMA, MatchingStore
 
 
 def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> App:
@@ -27,13 +27,11 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
         return snapshot.current
 
     policy = settings.matching.policy()
-    service = Service("matching", settings, handlers=handlers(directory, policy), topics=(TOPIC,))
+    service = Service("matching", settings, handlers=handlers(directory, policy), topics=(TOPIC,), schema=SCHEMA)
     store = MatchingStore(service.database)
     snapshot = Snapshot(store)
     aliases = Aliases(service.database, service.engine, file_id)
 
-    service.before_start(store.prepare)
-    service.before_start(aliases.prepare)
     service.before_start(snapshot.refresh)
     service.catch_up.reflect = reflect
     service.catch_up.again.append(snapshot.refresh)

@@ -6,11 +6,33 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo import DESCENDING
 
+from services.chassis.mongo import aliases
 from services.chassis.mongo.database import Database, available
+from services.chassis.mongo.indexes import Index
+from services.chassis.mongo.schema import CHASSIS, Schema
 from services.matching.domain.file import File
 
+# A file pays for the first three, and few for the others.
+INDEXES = (
+    Index("aggregates", ("state.cases.id",), "file_of_case()", sparse=True),
+    Index(
+        "aggregates",
+        ("state.municipality", "state.status", "-state.since"),
+        "list_files()",
+        partial={"state.status": {"$exists": True}},
+    ),
+    Index("aggregates", ("state.referrals.referral",), "file_of_referral()", sparse=True),
+    Index(
+        "aggregates",
+        ("state.municipality", "-state.since"),
+        "list_files(), flagged alone",
+        partial={"state.flagged": True},
+    ),
+    Index("aggregates", ("state.changed_at",), "versions()", sparse=True),
+)
+SCHEMA = Schema((*CHASSIS, *aliases.INDEXES, *INDEXES))
 _STATE = {"state": 1}
 
 
@@ -27,23 +49,6 @@ class MatchingStore:
 
     def __init__(self, database: Database) -> None:
         self._aggregates = database["aggregates"]
-
-    async def prepare(self) -> None:
-        """Make the indexes, each for the query named; a file pays for the first three, and few for the others."""
-        there = {"$exists": True}
-        of_files = [("state.municipality", ASCENDING), ("state.status", ASCENDING), ("state.since", DESCENDING)]
-        flagged = [("state.municipality", ASCENDING), ("state.since", DESCENDING)]
-        async with available():
-            await self._aggregates.create_indexes(
-                [
-                    IndexModel([("state.cases.id", ASCENDING)], sparse=True),  # file_of_case()
-                    IndexModel(of_files, partialFilterExpression={"state.status": there}),  # list_files()
-                    IndexModel([("state.referrals.referral", ASCENDING)], sparse=True),  # file_of_referral()
-                    # list_files(), flagged alone
-                    IndexModel(flagged, name="flagged", partialFilterExpression={"state.flagged": True}),
-                    IndexModel([("state.changed_at", ASCENDING)], sparse=True),  # versions()
-                ]
-            )
 
     async def file_of_case(self, case: str) -> tuple[str, File] | None:
         """The aggregate id and state of the file that holds this case."""

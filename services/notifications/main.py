@@ -27,7 +27,7 @@ from services.notifications.measured import EVERY_S as MEASURE_EVERY_S
 from services.notifications.measured import MeasuredFeeds, Waiting
 from services.notifications.readers import Readers
 from services.notifications.settings import NotificationsSettings, Settings
-from services.notifications.store import NotificationsStore
+from services.notifications.store import SCHEMA, NotificationsStore
 from services.notifications.streams import Hub
 from services.notifications.upstream import Upstream
 
@@ -48,6 +48,7 @@ class Parts:
             settings,
             handlers=handlers(self.directory),
             topics=TOPICS,
+            schema=SCHEMA,
             batch_handler=self.take,
             publisher=lambda service: FeedPublisher(service.store, MeasuredFeeds(service.database)),
         )
@@ -83,8 +84,6 @@ class Parts:
 
     def _schedule(self) -> None:
         service = self.service
-        service.before_start(self.store.prepare)
-        service.before_start(self.aliases.prepare)
         service.before_start(self.refresh)
         service.catch_up.again.append(self.refresh)
         service.catch_up.erase = self.aliases.erase_all

@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
-from pymongo import ASCENDING, IndexModel
+from pymongo import ASCENDING
 
+from services.chassis.mongo import aliases, feeds
 from services.chassis.mongo.database import Database, available
 from services.chassis.mongo.feeds import MongoFeeds
+from services.chassis.mongo.indexes import Index
+from services.chassis.mongo.schema import CHASSIS, Schema
 from services.notifications.domain.directory import Directory, Organisation
 
 Document = dict[str, Any]
@@ -22,6 +25,13 @@ _IN_ORDER = [("_id", ASCENDING)]
 _KEYS = {"referrals": ("referral", "changed_at"), "cases": ("case", "opened_at")}
 # Where a file says which feeds get lines of what it holds; most files have a case and no referral.
 _FEEDS = {"referrals": "state.referrals.feeds", "cases": "state.feeds"}
+INDEXES = (
+    *(Index("aggregates", (place, "_id"), f"views() of {kind}", sparse=True) for kind, place in _FEEDS.items()),
+    Index("aggregates", ("state.referrals.referral",), "view() of a referral", sparse=True),
+    Index("aggregates", ("state.cases.case",), "view() of a case", sparse=True),
+    Index("sessions", ("expires_at",), "MongoDB, which removes them", expires_s=0),
+)
+SCHEMA = Schema((*CHASSIS, *aliases.INDEXES, *feeds.INDEXES, *INDEXES))
 # Lines stay as bytes until a reader asks for them.
 _RAW: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument)
 _AWAIT_MS = 2_000
@@ -55,23 +65,6 @@ class NotificationsStore:
         self._sessions = database["sessions"]
         self._cursors = database["cursors"]
         self._feeds = feeds
-
-    async def prepare(self) -> None:
-        """Make the indexes, each for the query named."""
-        async with available():
-            await self._feeds.prepare()
-            await self._aggregates.create_indexes(
-                [
-                    # views(): what an organisation may see, in a fixed order
-                    *(IndexModel([(place, ASCENDING), ("_id", ASCENDING)], sparse=True) for place in _FEEDS.values()),
-                    # referral(): one of them
-                    IndexModel([("state.referrals.referral", ASCENDING)], sparse=True),
-                    # case(): one of them
-                    IndexModel([("state.cases.case", ASCENDING)], sparse=True),
-                ]
-            )
-            # get(): and when they have expired, MongoDB removes them
-            await self._sessions.create_indexes([IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0)])
 
     # The directory
 

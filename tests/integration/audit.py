@@ -14,8 +14,9 @@ from pydantic import SecretStr
 
 from services.audit.domain.entry import Document
 from services.audit.events import Writer
-from services.audit.store import TrailStore
+from services.audit.store import INDEXES, TrailStore
 from services.chassis.mongo.database import connect
+from services.chassis.mongo.indexes import make_all
 from services.chassis.pipeline.model import DeadLetter, Record
 from services.chassis.settings import MongoSettings
 from tests.conftest import Infrastructure
@@ -49,7 +50,7 @@ async def a_database(infrastructure: Infrastructure) -> AsyncIterator[Database]:
     name = f"audit_{uuid.uuid4().hex[:8]}"
     client = connect(MongoSettings(uri=SecretStr(infrastructure.mongo), database=name))
     try:
-        await TrailStore(client[name]).prepare()
+        await make_all(client[name], INDEXES)
         yield client[name]
     finally:
         await client.drop_database(name)

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 from aiokafka import AIOKafkaConsumer
 from hulpketen_contracts import Decoded, decode
+from pydantic import SecretStr
 
 from services.chassis.service import Service
 from services.matching.main import build
@@ -99,12 +100,15 @@ class Matching:
 
 @asynccontextmanager
 async def running(
-    infrastructure: Infrastructure, folder: Path, database: str = "", **own: Any
+    infrastructure: Infrastructure, folder: Path, database: str = "", *, uri: str = "", **own: Any
 ) -> AsyncIterator[Matching]:
-    """Matching, ready; with nothing in it where no database is named."""
+    """Matching, ready; with nothing in it where no database is named. `uri`: of another database server."""
     issuer = TestIssuer()
     name = database or f"matching_{uuid.uuid4().hex[:12]}"
-    app = build(settings(infrastructure, folder, name, **own), issuer.transport)
+    chosen = settings(infrastructure, folder, name, **own)
+    if uri:
+        chosen = chosen.model_copy(update={"mongo": chosen.mongo.model_copy(update={"uri": SecretStr(uri)})})
+    app = build(chosen, issuer.transport)
     service: Service = app.state.runtime
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with (

@@ -270,7 +270,7 @@ async def test_what_a_professional_saw_proves_and_no_signal_overrules_it(intake:
     await intake.client.post(f"{path}/confirm", headers=intake.token("professional", "gemeente-assen"))
     assert await person_of(intake, path) == person
     assert await known(intake, 16, contact={"phone": "0655550016", "email": "a@example.org"}) == person
-    vault = Vault(IntakeStore(intake.service.database, timedelta(hours=1)), intake.service.keys, now, 7)
+    vault = Vault(IntakeStore(intake.service.database), intake.service.keys, now, 7)
     opened = await vault.open(person)
     assert opened
     assert view("municipality", opened.values, ())["person"] | {"name": ""} == {
@@ -329,7 +329,7 @@ async def test_a_key_of_one_choice_is_not_good_for_another_that_was_made_since(i
 
 def choices_later(intake: Intake, days: int) -> Choices:
     """The choices of this intake, so many days on."""
-    store = IntakeStore(intake.service.database, timedelta(hours=1))
+    store = IntakeStore(intake.service.database)
     return Choices(
         engine=intake.service.engine,
         vault=Vault(store, intake.service.keys, now, 7),
@@ -379,7 +379,7 @@ async def test_no_message_goes_to_who_must_not_be_reached(intake: Intake) -> Non
 async def test_a_rule_set_later_holds_for_who_proved_a_telephone(intake: Intake) -> None:
     path = await choose(intake, contact(11, "0655555555"))
     await verify(intake, path, intake.mailbox.code())
-    vault = Vault(IntakeStore(intake.service.database, timedelta(hours=1)), intake.service.keys, now, 7)
+    vault = Vault(IntakeStore(intake.service.database), intake.service.keys, now, 7)
     assert await vault.replace(await person_of(intake, path), "safe-contact", ["message"])
     before = len(intake.mailbox.messages)
     await choose(intake, contact(11, "0655555555"))

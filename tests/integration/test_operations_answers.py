@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import SecretStr
 
-from services.chassis.mongo.answers import Answer, Answers
+from services.chassis.mongo.answers import INDEXES, Answer, Answers
 from services.chassis.mongo.database import Database, connect
+from services.chassis.mongo.indexes import make_all
 from services.chassis.pipeline.errors import KeyReused
 from services.chassis.pipeline.model import IdempotencyKey
 from services.chassis.settings import MongoSettings
@@ -48,7 +49,7 @@ async def world(stack_infra: Infrastructure) -> AsyncIterator[World]:
     name = f"answers_{uuid.uuid4().hex[:12]}"
     client = connect(MongoSettings(uri=SecretStr(stack_infra.mongo), database=name))
     world = World(client[name])
-    await world.answers.prepare()
+    await make_all(client[name], INDEXES)
     yield world
     client.close()
 

@@ -22,7 +22,9 @@ from services.chassis.loops import BatchLoop
 from services.chassis.mongo.coordination import MongoIncarnation, MongoLeases
 from services.chassis.mongo.database import connect
 from services.chassis.mongo.dead_letters import DeadLetters
-from services.chassis.mongo.feeds import MongoFeeds
+from services.chassis.mongo.feeds import INDEXES, MongoFeeds
+from services.chassis.mongo.indexes import make_all
+from services.chassis.mongo.schema import CHASSIS
 from services.chassis.mongo.store import MongoStore
 from services.chassis.pipeline.model import Record
 from services.chassis.pipeline.ports import Document
@@ -70,8 +72,7 @@ async def stores_in_mongo(infrastructure: Infrastructure, folder: Path) -> Async
     letters = DeadLetters(database, FileKeyProvider(folder / "keys.json"))
     store, feeds = MongoStore(database, letters, reference_topics=[REFERENCE]), MongoFeeds(database)
     try:
-        for part in (store, letters, feeds):
-            await part.prepare()
+        await make_all(database, (*CHASSIS, *INDEXES))
         yield Stores(store, letters, feeds, MongoLeases(database), MongoIncarnation(database))
     finally:
         await client.drop_database(name)

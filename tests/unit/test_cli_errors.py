@@ -13,6 +13,7 @@ COMMANDS = [
     ["token"],
     ["trace"],
     ["republish"],
+    ["migrate"],
     ["dead-letters", "list"],
     ["dead-letters", "show"],
     ["dead-letters", "replay"],
@@ -24,6 +25,7 @@ FAILING = [
     ["token", "--role", "partner"],
     ["trace", "0f8fad5b"],
     ["republish", "--since", "2026-11-01"],
+    ["migrate", "--plan"],
     ["dead-letters", "list"],
     ["dead-letters", "skip", "1", "--reason", "a test"],
 ]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from pymongo import ASCENDING, IndexModel
-
 from services.chassis.mongo.database import Database, available
+from services.chassis.mongo.indexes import Index
 from services.chassis.pipeline.engine import Engine
 from services.chassis.pipeline.errors import Erased
 from services.chassis.pipeline.model import Command, Context, Decision, State
 
 EVERY_S = 60.0
+INDEXES = (Index("aggregates", ("state.merged_into",), "erase(): all aliases", sparse=True),)
 
 
 class Aliases:
@@ -22,11 +22,6 @@ class Aliases:
         self._aggregates = database["aggregates"]
         self._engine = engine
         self._aggregate_of = aggregate_of
-
-    async def prepare(self) -> None:
-        """Make the index by which they are found."""
-        async with available():
-            await self._aggregates.create_indexes([IndexModel([("state.merged_into", ASCENDING)], sparse=True)])
 
     async def erase(self) -> int:
         """Erase those whose pseudonym became one that is erased; how many. An alias of an alias goes next."""

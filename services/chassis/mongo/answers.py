@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from pymongo import ASCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from services.chassis.mongo.database import Database, available
+from services.chassis.mongo.indexes import Index
 from services.chassis.pipeline.errors import KeyReused
 from services.chassis.pipeline.model import IdempotencyKey
 
+INDEXES = (Index("answers", ("expires_at",), "MongoDB, which removes them", expires_s=0),)
 Answer = dict[str, Any]
 Work = Callable[[], Awaitable[Answer]]
 
@@ -29,11 +30,6 @@ class Answers:
         self._clock = clock
         self._time = time
         self._one_at_a_time = asyncio.Lock()
-
-    async def prepare(self) -> None:
-        """Make the index by which MongoDB forgets."""
-        async with available():
-            await self._answers.create_indexes([IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0)])
 
     async def once(self, key: IdempotencyKey | None, work: Work) -> Answer:
         """The answer of the work, done once for each key. Raises what it raised; KeyReused; StoreUnavailable."""

@@ -10,19 +10,27 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo.errors import ConnectionFailure, ExecutionTimeout, OperationFailure, WriteConcernError
 
+from services.chassis.logs import get_logger
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.pipeline.model import Record
 from services.chassis.settings import MongoSettings
 
+log = get_logger(__name__)
+_refuses_writes = log.waits("database_takes_no_writes")
 Database = AsyncIOMotorDatabase[dict[str, Any]]
 # Code of a write to a unique key that is taken.
 DUPLICATE = 11000
 # Codes of a server that steps down, shuts down or is not yet primary: to be tried again.
 NOT_NOW = frozenset({64, 91, 189, 262, 10107, 11600, 11602, 13435, 13436})
+# Codes of a server that takes no writes of anybody: its disk is full, or an administrator has blocked them.
+NO_WRITES = frozenset({371, 14031})
 
 
-def connect(settings: MongoSettings) -> AsyncIOMotorClient[dict[str, Any]]:
-    """A client that counts a write only when a majority has it in its journal; aware datetimes in UTC."""
+def connect(settings: MongoSettings, *, command_ms: int | None = None) -> AsyncIOMotorClient[dict[str, Any]]:
+    """A client that counts a write only when a majority has it in its journal; aware datetimes in UTC.
+
+    `command_ms`: how long an answer may take, where a command is known to be long.
+    """
     return AsyncIOMotorClient(
         settings.uri.get_secret_value(),
         w="majority",
@@ -33,7 +41,7 @@ def connect(settings: MongoSettings) -> AsyncIOMotorClient[dict[str, Any]]:
         retryWrites=True,
         serverSelectionTimeoutMS=settings.timeout_ms,
         connectTimeoutMS=settings.timeout_ms,
-        socketTimeoutMS=4 * settings.timeout_ms,
+        socketTimeoutMS=command_ms or 4 * settings.timeout_ms,
     )
 
 
@@ -45,9 +53,22 @@ async def available() -> AsyncIterator[None]:
     except (ConnectionFailure, ExecutionTimeout, WriteConcernError) as error:
         raise StoreUnavailable(type(error).__name__) from error
     except OperationFailure as error:
-        if error.code in NOT_NOW:
-            raise StoreUnavailable(type(error).__name__) from error
-        raise
+        if not passes(error):
+            raise
+        if refused := _codes(error) & NO_WRITES:
+            _refuses_writes.say(codes=sorted(refused), todo="make room on its disk, or unblock writes")
+        raise StoreUnavailable(type(error).__name__) from error
+
+
+def passes(error: OperationFailure) -> bool:
+    """Whether the server refuses for a reason that lies in itself, and not in what it was asked."""
+    return bool(_codes(error) & (NOT_NOW | NO_WRITES))
+
+
+def _codes(error: OperationFailure) -> set[int]:
+    """Its code, and those of the single writes of a bulk."""
+    failures = (error.details or {}).get("writeErrors") or ()
+    return {code for code in (error.code, *(failure.get("code") for failure in failures)) if code is not None}
 
 
 def record_document(record: Record) -> dict[str, Any]:

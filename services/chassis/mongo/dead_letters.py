@@ -14,18 +14,24 @@ from typing import Any
 
 import bson
 from hulpketen_contracts import Position
-from pymongo import ASCENDING, IndexModel, UpdateOne
+from pymongo import UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from services.chassis import metrics
 from services.chassis.keys import KeyProvider, new_key, open_sealed, seal
 from services.chassis.logs import get_logger
 from services.chassis.mongo.database import Database, available, record_document, record_from
+from services.chassis.mongo.indexes import Index
 from services.chassis.pipeline.errors import UnknownDeadLetter
 from services.chassis.pipeline.model import DeadLetter, Record
 
 log = get_logger(__name__)
 LABEL = "dead-letters"
+INDEXES = (
+    Index("dead_letters", ("group", "stream"), "skipped(): while a gap is open"),
+    Index("dead_letters", ("at", "_id"), "page(): the oldest first"),
+    Index("dead_letters", ("skipped.at",), "waiting(): those that were skipped", sparse=True),
+)
 
 
 class DeadLetters:
@@ -35,20 +41,6 @@ class DeadLetters:
         self._letters = database["dead_letters"]
         self._day_keys = database["dead_letter_keys"]
         self._keys = keys
-
-    async def prepare(self) -> None:
-        """Make the indexes, each for the query named."""
-        async with available():
-            await self._letters.create_indexes(
-                [
-                    # skipped(): while a gap is open
-                    IndexModel([("group", ASCENDING), ("stream", ASCENDING)]),
-                    # page(): the oldest first
-                    IndexModel([("at", ASCENDING)]),
-                    # waiting(): those that were skipped
-                    IndexModel([("skipped.at", ASCENDING)], sparse=True),
-                ]
-            )
 
     async def bury(self, group: str, incarnation: str, letters: Sequence[DeadLetter]) -> None:
         """Hold these; the same record of the same log again changes nothing. Raises StoreUnavailable."""

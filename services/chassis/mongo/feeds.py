@@ -7,14 +7,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bson import MaxKey, MinKey
-from pymongo import ASCENDING, IndexModel
 from pymongo.errors import BulkWriteError
 
 from services.chassis.mongo.database import DUPLICATE, Database, available
+from services.chassis.mongo.indexes import Index
 from services.chassis.mongo.restored import MARK
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.pipeline.model import Outgoing
 from services.chassis.pipeline.ports import Line
+
+INDEXES = (
+    Index("feed", ("_id.org", "event"), "append(): each event once for a reader; known(), feeds()", unique=True),
+)
 
 
 class MongoFeeds:
@@ -24,13 +28,6 @@ class MongoFeeds:
         self.collection = database["feed"]
         self._marks = database[MARK]
         self._restored_at: int | None = None
-
-    async def prepare(self) -> None:
-        """Make the indexes: each event once for a reader."""
-        async with available():
-            await self.collection.create_indexes(
-                [IndexModel([("_id.org", ASCENDING), ("event", ASCENDING)], unique=True)]
-            )
 
     async def last(self, reader: str) -> int:
         async with available():

@@ -10,11 +10,13 @@ from typing import Any
 from hulpketen_contracts import Envelope, ProcessingLogged, encode
 
 from services.chassis.mongo.database import Database, available
+from services.chassis.mongo.indexes import Index
 from services.chassis.mongo.store import MongoStore
 from services.chassis.pipeline.model import outbox_entry
 from services.chassis.pipeline.ports import Cleared, Publisher
 
 COLLECTION = "processing_log_out"
+INDEXES = (Index(COLLECTION, ("due",), "due(), waiting(), oldest_due(): what the relay publishes", sparse=True),)
 
 
 class LogStore(MongoStore):

@@ -9,17 +9,24 @@ from typing import Any
 from bson import ObjectId
 from bson.errors import InvalidDocument
 from hulpketen_contracts import Position
-from pymongo import ASCENDING, IndexModel, InsertOne, ReplaceOne, UpdateMany, UpdateOne
+from pymongo import ASCENDING, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError
 
-from services.chassis.mongo.database import DUPLICATE, Database, available, record_document, record_from
+from services.chassis.mongo.database import DUPLICATE, Database, available, passes, record_document, record_from
 from services.chassis.mongo.dead_letters import DeadLetters
+from services.chassis.mongo.indexes import Index
 from services.chassis.pipeline.errors import StoreUnavailable, WriteRefused
 from services.chassis.pipeline.model import Ack, DeadLetter, Outgoing, Parked
 from services.chassis.pipeline.ports import Cleared, Document, Kept, Write
 
 KEPT_RECORDS = 500
 KEPT_BYTES = 4_000_000
+INDEXES = (
+    Index("aggregates", ("due",), "due(), waiting(), oldest_due(): what the relay publishes", sparse=True),
+    Index("kept", ("incarnation",), "kept_elsewhere(): what to publish again"),
+    Index("parked", ("group", "stream"), "parked(): what waits in a stream"),
+    Index("parked", ("group", "at"), "parked_before(): what waits for long"),
+)
 _DUE = {"due": {"$gt": datetime(1970, 1, 1, tzinfo=UTC)}}
 
 
@@ -40,17 +47,6 @@ class MongoStore:
         self._dead_letters = dead_letters
         self._reference_topics = frozenset(reference_topics)
 
-    async def prepare(self) -> None:
-        """Make the indexes, each for the query named."""
-        async with available():
-            # due(), waiting(): what the relay publishes
-            await self._aggregates.create_indexes([IndexModel([("due", ASCENDING)], sparse=True)])
-            # kept_elsewhere(): what to publish again
-            await self._kept.create_indexes([IndexModel([("incarnation", ASCENDING)])])
-            # parked(): what waits in a stream; parked_before(): what waits for long
-            names = ("stream", "at")
-            await self._parked.create_indexes([IndexModel([("group", ASCENDING), (n, ASCENDING)]) for n in names])
-
     async def load(self, ids: Collection[str]) -> dict[str, Document]:
         async with available():
             found = await self._aggregates.find({"_id": {"$in": list(ids)}}).to_list(None)
@@ -69,6 +65,8 @@ class MongoStore:
             try:
                 await self._aggregates.bulk_write(operations, ordered=False)
             except BulkWriteError as error:
+                if passes(error):
+                    raise
                 details = error.details
                 if details.get("writeConcernErrors"):
                     raise StoreUnavailable("write concern") from error
