@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from cli.bench import chain, tracing
+from cli.bench import chain, replicas, tracing
 
 app = typer.Typer(help="Measure the chain on this machine.", no_args_is_help=True)
 BENCHMARKS = {
     "chain": "from the signals topic to the municipality's feed, beside a bare chain of the same hops",
+    "replicas": "what more processes of matching and notifications add, and what a signal takes up",
     "tracing": "what traces cost: none, 5 % and all of them, by turns in one run",
 }
 
@@ -53,6 +55,25 @@ def bench_tracing(
     Example: hulpketen bench tracing --json
     """
     _show(asyncio.run(tracing.measure(signals, rounds, Console(stderr=True).print)), as_json)
+
+
+@app.command("replicas")
+def bench_replicas(
+    counts: Annotated[
+        str, typer.Option("--replicas", help="How many processes of each; each number is a round of its own.")
+    ] = "1,2,4",
+    signals: Annotated[int, typer.Option(min=100, help="Signals fed in each round.")] = 10_000,
+    lines: Annotated[int, typer.Option(min=100, help="Lines of the delivery that sizes are taken from.")] = 2_000,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Measure what more processes of matching and notifications add on this machine.
+
+    Example: hulpketen bench replicas --replicas 1,2 --json
+    """
+    if not re.fullmatch(r"[1-9]\d?(,[1-9]\d?)*", counts):
+        raise typer.BadParameter(f"{counts} is no list of numbers from 1 to 99, as 1,2,4", param_hint="--replicas")
+    wanted = [int(count) for count in counts.split(",")]
+    _show(asyncio.run(replicas.measure(wanted, signals, lines, Console(stderr=True).print)), as_json)
 
 
 def _show(found: Mapping[str, Any], as_json: bool) -> None:
