@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -111,9 +112,9 @@ class KafkaProducer:
         acks = [_ack(future) for future in futures] + [None] * (len(records) - len(futures))
         if None not in acks:
             self._waits.over()
+        types = (metrics.type_of(record.headers.get("ce_type")) for record in records)
         outcomes = ("failed" if ack is None else "acknowledged" for ack in acks)
-        types = (metrics.event_type(record.headers.items()) for record in records)
-        metrics.count(metrics.events_sent, zip(types, outcomes, strict=True))
+        metrics.count(metrics.events_sent, Counter(zip(types, outcomes, strict=True)))
         return acks
 
 

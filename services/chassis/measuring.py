@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer
@@ -35,25 +34,21 @@ def measured(handle: BatchHandler, clock: Clock) -> Callable[[Sequence[Record]],
 
 def _count(records: Sequence[Record], letters: Sequence[DeadLetter], now: datetime) -> None:
     left = {id(letter.record): "parked" if letter.reason == WAITS else "dead" for letter in letters}
-    types = [metrics.event_type(record.headers) for record in records]
-    outcomes = [left.get(id(record), "done") for record in records]
-    metrics.count(metrics.events_taken, zip(types, outcomes, strict=True))
-    by_type: dict[str, list[float]] = {}
-    for type, outcome, record in zip(types, outcomes, records, strict=True):
-        if outcome == "done" and (age := age_of(record.headers, ("ce_time",), now)) is not None:
-            by_type.setdefault(type, []).append(age)
-    for type, ages in by_type.items():
-        metrics.observe_all(metrics.event_age_seconds.labels(type), ages)
-
-
-def age_of(headers: Iterable[tuple[str, bytes | None]], names: Sequence[str], now: datetime) -> float | None:
-    """Seconds since the time in the first of these headers that is there; 0 where another clock is ahead of ours."""
-    held = dict(headers)
-    text = next((held[name] for name in names if name in held), None)
-    # Nobody has validated these headers.
-    with suppress(ValueError, TypeError):
-        return max(0.0, (now - datetime.fromisoformat((text or b"").decode())).total_seconds())
-    return None
+    outcomes: Counter[tuple[str, ...]] = Counter()
+    ages: dict[str, list[float]] = {}
+    for record in records:
+        headers = dict(record.headers)
+        type, outcome = metrics.type_of(headers.get("ce_type")), left.get(id(record), "done")
+        outcomes[type, outcome] += 1
+        if outcome == "done":
+            try:
+                age = (now - datetime.fromisoformat((headers.get("ce_time") or b"").decode())).total_seconds()
+            except (ValueError, TypeError):  # what was passed by has not been validated
+                continue
+            ages.setdefault(type, []).append(max(0.0, age))
+    metrics.count(metrics.events_taken, outcomes)
+    for type, of_type in ages.items():
+        metrics.observe_all(metrics.event_age_seconds.labels(type), of_type)
 
 
 async def show_lag(consumer: AIOKafkaConsumer | None) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -58,7 +59,7 @@ class Neighbour:
         finally:
             await producer.stop()
 
-    def message(self, event: Event, stream: str) -> Message:
+    def message(self, event: Event, stream: str, origin: datetime | None = None) -> Message:
         """This event as the next one of a stream."""
         seq = self._seqs[stream] = self._seqs.get(stream, 0) + 1
         envelope = Envelope(
@@ -69,10 +70,11 @@ class Neighbour:
             stream=stream,
             streamepoch=1,
             streamseq=seq,
+            origin=origin,
         )
         return encode(event, envelope)
 
-    async def publish(self, event: Event, stream: str) -> None:
-        """Say it."""
-        message = self.message(event, stream)
+    async def publish(self, event: Event, stream: str, origin: datetime | None = None) -> None:
+        """Say it; `origin`: when what led to it came into the chain."""
+        message = self.message(event, stream, origin)
         await self._producer.send_and_wait(message.topic, message.value, key=message.key, headers=message.headers)

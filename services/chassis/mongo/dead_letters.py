@@ -7,6 +7,7 @@ after a number of days; what is left then says only that there was a record.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -55,7 +56,7 @@ class DeadLetters:
             operations.append(UpdateOne({"_id": name}, {"$setOnInsert": document}, upsert=True))
         async with available():
             done = await self._letters.bulk_write(operations, ordered=False)
-        metrics.count(metrics.dead_letters, ((letters[n].reason,) for n in done.upserted_ids or ()))
+        metrics.count(metrics.dead_letters, Counter((letters[n].reason,) for n in done.upserted_ids or ()))
         log.warning("dead_letters", letters=len(letters), reasons=sorted({letter.reason for letter in letters}))
 
     async def waiting(self) -> int:
