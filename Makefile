@@ -1,4 +1,4 @@
-.PHONY: help install up test test-containers check format settings requirements clean
+.PHONY: help install up test test-containers check format settings requirements clean check-kubernetes manifests
 
 settings = .venv/bin/python -m services.chassis.settings_docs docs/settings.md \
 	$(foreach service,intake matching notifications audit,services.$(service).settings:Settings)
@@ -27,6 +27,12 @@ check: install ## Style, types, boundaries between packages, generated files
 	.venv/bin/hulpketen contracts export --check
 	.venv/bin/hulpketen contracts check
 	$(settings) --check
+	.venv/bin/python -m deploy.kubernetes.generated --check
+	.venv/bin/pytest -q tests/kubernetes
+
+check-kubernetes: install ## The manifests for Kubernetes, with all tools and schemas (needs Go, Maven and Java)
+	@scripts/kubernetes-tools
+	@REQUIRE_KUBERNETES=1 .venv/bin/pytest -q tests/kubernetes
 
 format: install ## Put the code in the one layout
 	.venv/bin/ruff check --fix
@@ -34,6 +40,9 @@ format: install ## Put the code in the one layout
 
 settings: install ## Write docs/settings.md anew
 	$(settings)
+
+manifests: install ## Write the manifests that follow from other files anew
+	.venv/bin/python -m deploy.kubernetes.generated
 
 pin = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	--no-emit-package hulpketen-contracts
