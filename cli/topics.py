@@ -92,7 +92,7 @@ def apply(
 def strimzi(profile: Profile = USUAL, organisation: Organisations = None) -> None:
     """Print the same as resources of the Strimzi operator (KafkaTopic, KafkaUser), without asking a broker.
 
-    Example: [bold]hulpketen topics strimzi > deploy/kubernetes/base/kafka-topics.yaml[/bold]
+    Example: [bold]hulpketen topics strimzi --organisation bakker | kubectl -n hulpketen apply -f -[/bold]
     """
     yaml.safe_dump_all(resources(desired(_known(profile), organisation or ())), sys.stdout, sort_keys=False)
 

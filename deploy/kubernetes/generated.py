@@ -1,6 +1,6 @@
 """Manifests that follow from other files: `python -m deploy.kubernetes.generated [--check]`.
 
-The alerts of deploy/observability, as the Prometheus Operator takes them.
+Kafka's topics and users for Strimzi, and the alerts of deploy/observability for the Prometheus Operator.
 """
 
 from __future__ import annotations
@@ -12,9 +12,17 @@ from typing import Any
 
 import yaml
 
+from deploy.kafka import strimzi
+from deploy.kafka.desired import desired
+
 HERE = Path(__file__).parent
 ALERTS = HERE.parent / "observability/prometheus/alerts"
 _HEAD = "# Made by `make manifests`, of {source}: change that instead.\n"
+
+
+def _topics() -> Iterable[Mapping[str, Any]]:
+    """Those of the chain; a partner's are made when it comes (docs/operations/kubernetes.md)."""
+    return strimzi.resources(desired("production"))
 
 
 def _alerts() -> Iterable[Mapping[str, Any]]:
@@ -29,6 +37,7 @@ def _alerts() -> Iterable[Mapping[str, Any]]:
 
 
 _MADE: Mapping[str, tuple[str, Callable[[], Iterable[Mapping[str, Any]]]]] = {
+    "kafka/topics.yaml": ("deploy/kafka/topics.toml and the contracts' catalogue", _topics),
     "components/monitoring/alerts.yaml": ("deploy/observability/prometheus/alerts", _alerts),
 }
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from hulpketen_contracts import TOPICS
 
 from services.chassis.settings import KafkaSettings
 from tests.kubernetes.manifests import SERVICES, Rendered, Resource
@@ -77,12 +78,16 @@ def test_a_service_goes_on_while_a_machine_is_emptied(rendered: Rendered, servic
 
 
 def test_no_more_processes_than_partitions_and_one_standby_for_the_trail(rendered: Rendered) -> None:
-    settings = rendered.environment(rendered.named("Deployment", "matching")["spec"]["template"])
-    partitions = int(settings.get("KAFKA_PARTITIONS", KafkaSettings.model_fields["partitions"].default))
     scaled = autoscaled(rendered)
     assert "audit" not in scaled
-    assert all(spec["maxReplicas"] <= partitions for spec in scaled.values())
+    assert all(spec["maxReplicas"] <= partitions(rendered) for spec in scaled.values())
     assert rendered.named("Deployment", "audit")["spec"]["replicas"] == 2
+
+
+def partitions(rendered: Rendered) -> int:
+    """As many as the services expect."""
+    settings = rendered.environment(rendered.named("Deployment", "matching")["spec"]["template"])
+    return int(settings.get("KAFKA_PARTITIONS", KafkaSettings.model_fields["partitions"].default))
 
 
 def autoscaled(rendered: Rendered) -> dict[str, Resource]:
@@ -132,6 +137,18 @@ def test_broker_and_database_lose_nothing_with_one_of_three(rendered: Rendered) 
     assert config["default.replication.factor"] == 3
     assert config["min.insync.replicas"] == 2
     assert not config["auto.create.topics.enable"]
+    assert {topic["spec"]["replicas"] for topic in rendered.of("KafkaTopic")} == {3}
     database = rendered.named("MongoDBCommunity", "hulpketen-mongodb")["spec"]
     assert database["members"] == 3
     assert database["security"]["tls"]["enabled"]
+
+
+def test_topics_and_users_are_those_that_the_services_expect(rendered: Rendered) -> None:
+    expected = {name for name in TOPICS if "{" not in name}
+    topics = {topic["metadata"]["name"]: topic["spec"] for topic in rendered.of("KafkaTopic")}
+    assert topics.keys() == expected
+    assert {user["metadata"]["name"] for user in rendered.of("KafkaUser")} == set(SERVICES)
+    assert {topic["partitions"] for topic in topics.values()} == {partitions(rendered)}
+    cluster = rendered.of("Kafka")[0]["metadata"]["name"]
+    of_a_cluster = [*rendered.of("KafkaTopic"), *rendered.of("KafkaUser"), *rendered.of("KafkaNodePool")]
+    assert {each["metadata"]["labels"]["strimzi.io/cluster"] for each in of_a_cluster} == {cluster}
