@@ -76,6 +76,7 @@ def test_the_settings_load(
     assert settings.kafka.security_protocol == "SASL_SSL"
     assert settings.telemetry.exporter == "otlp"
     assert not settings.kafka.make_topics
+    assert not settings.mongo.migrate  # the jobs do
 
 
 def test_each_secret_file_is_a_setting_or_named_by_one(rendered: Rendered, service: str, template: Resource) -> None:
