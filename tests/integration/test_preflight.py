@@ -1,0 +1,91 @@
+"""A service whose surroundings are wrong says so in one line, is not ready, and goes on once they are right."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from pymongo import AsyncMongoClient
+
+from deploy.local import binaries, ports
+from deploy.local.stack import LocalStack
+from services.chassis.kafka import KafkaAdmin
+from services.chassis.preflight import DatabaseCheck, NotReady
+from services.chassis.service import Service, now
+from services.matching.main import build
+from tests.conftest import Embedded, Infrastructure
+from tests.integration.matching import settings
+from tests.integration.surroundings import ready
+
+
+@pytest.mark.embedded("it needs a broker without topics, and makes them")
+async def test_topics_that_are_missing_are_named_and_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # A broker of its own: on the others the topics are made already.
+    async with LocalStack(tmp_path, run=()) as stack:
+        around = Embedded(tmp_path)
+        around.kafka, around.mongo = stack.addresses["kafka"], stack.addresses["mongo"]
+        chosen = settings(around, tmp_path, f"topics_{uuid.uuid4().hex[:12]}")
+        kafka = chosen.kafka.model_copy(update={"make_topics": False, "partitions": 2})
+        runtime: Service = build(chosen.model_copy(update={"kafka": kafka})).state.runtime
+        caplog.set_level("INFO", "services")
+        await runtime.start()
+        async with asyncio.timeout(30):
+            while not _said(caplog):
+                await asyncio.sleep(0.05)
+        assert runtime.checks() == {"database": True, "broker": False, "consumer": False}
+        what, todo = _said(caplog)[0]
+        assert "topic cases" in what or "topic signals" in what
+        assert "hulpketen topics apply" in todo
+        admin = KafkaAdmin(kafka)
+        await admin.make_topics(["signals", "cases", "directory", "processing-log"])
+        await admin.close()
+        await ready(runtime)
+        await runtime.stop()
+
+
+@pytest.fixture
+async def alone(tmp_path: Path) -> AsyncIterator[str]:
+    """The address of a mongod that is no replica set."""
+    port = ports.free_base()
+    command = [str(binaries.mongod()), "--dbpath", str(tmp_path), "--port", str(port), "--bind_ip", ports.HOST]
+    process = await asyncio.create_subprocess_exec(*command, "--nounixsocket", stdout=subprocess.DEVNULL)
+    address = f"mongodb://{ports.HOST}:{port}"
+    try:
+        async with AsyncMongoClient[dict[str, object]](address, serverSelectionTimeoutMS=30_000) as client:
+            await client.admin.command("ping")
+        yield address
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_a_database_that_is_no_replica_set_is_said(alone: str, tmp_path: Path) -> None:
+    runtime = _service(alone, tmp_path)
+    with pytest.raises(NotReady, match="no replica set"):
+        await DatabaseCheck(runtime.client, runtime.database, now).look()
+    await runtime.stop()
+
+
+async def test_a_database_that_is_as_it_should_be_passes(stack_infra: Infrastructure, tmp_path: Path) -> None:
+    runtime = _service(stack_infra.mongo, tmp_path)
+    await DatabaseCheck(runtime.client, runtime.database, now).look()
+    await runtime.stop()
+
+
+def _service(address: str, folder: Path) -> Service:
+    around = Embedded(folder)
+    around.kafka, around.mongo = "127.0.0.1:1", address
+    chosen = settings(around, folder, f"preflight_{uuid.uuid4().hex[:12]}")
+    runtime: Service = build(chosen).state.runtime
+    return runtime
+
+
+def _said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    found = [getattr(record, "fields", {}) for record in caplog.records if record.msg == "not_ready"]
+    return [(fields["what"], fields["todo"]) for fields in found]
