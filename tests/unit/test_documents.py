@@ -47,3 +47,10 @@ def test_every_decision_is_in_the_list() -> None:
     )
     written = [(path.name[:4], path.name, path.read_text("utf-8").partition("\n")[0]) for path in folder.glob("0*.md")]
     assert [(number, name, f"# {number} {title}") for number, name, title in listed] == sorted(written)
+
+
+def test_every_page_of_daily_work_is_in_its_index() -> None:
+    folder = ROOT / "docs" / "operations"
+    index = (folder / "README.md").read_text("utf-8")
+    listed = re.findall(r"^\| .* \[[^\]]+\]\((\w[\w-]*\.md)\) \|$", index, re.MULTILINE)
+    assert sorted(listed) == sorted(path.name for path in folder.glob("*.md") if path.name != "README.md")
