@@ -17,7 +17,7 @@ import httpx
 from cli.spans import Span
 from tests.otlp import Receiver
 
-_CONFIGURATION = Path(__file__).parents[2] / "deploy" / "observability"
+CONFIGURATION = Path(__file__).parents[2] / "deploy" / "observability"
 _WITHIN_S = 60
 _ERROR = {"key": "error", "type": "bool", "value": True}
 
@@ -81,7 +81,7 @@ def jaeger(folder: Path) -> Iterator[Jaeger]:
     listen, query, health, metrics, grpc = (f"127.0.0.1:{port}" for port in _free_ports(5))
     settings = {"JAEGER_LISTEN": listen, "JAEGER_QUERY": query, "JAEGER_QUERY_GRPC": grpc, "JAEGER_HEALTH": health}
     settings |= {"JAEGER_METRICS_PORT": metrics.rpartition(":")[2], "JAEGER_DATA": str(folder)}
-    program = [os.environ["JAEGER_BIN"], "--config", str(_CONFIGURATION / "jaeger.yaml")]
+    program = [os.environ["JAEGER_BIN"], "--config", str(CONFIGURATION / "jaeger.yaml")]
     with _running(program, settings, f"http://{health}/status", folder / "jaeger.log"):
         if os.environ.get("COLLECTOR_BIN"):
             with _collector(folder, f"http://{listen}") as endpoint:
@@ -95,7 +95,7 @@ def _collector(folder: Path, behind: str) -> Iterator[str]:
     listen, health, metrics = (f"127.0.0.1:{port}" for port in _free_ports(3))
     settings = {"COLLECTOR_LISTEN": listen, "COLLECTOR_HEALTH": health, "JAEGER_ENDPOINT": behind}
     settings["COLLECTOR_METRICS_PORT"] = metrics.rpartition(":")[2]
-    program = [os.environ["COLLECTOR_BIN"], "--config", str(_CONFIGURATION / "collector.yaml")]
+    program = [os.environ["COLLECTOR_BIN"], "--config", str(CONFIGURATION / "collector.yaml")]
     with _running(program, settings, f"http://{health}/", folder / "collector.log"):
         yield f"http://{listen}"
 

@@ -109,6 +109,28 @@ def test_new_traces_are_sampled_by_the_ratio_as_the_sdk_does_it(tmp_path: Path) 
     telemetry.shutdown()
 
 
+TOPIC = telemetry.Destination("kafka", "partners.one", "partners.{organisation}")
+
+
+def test_a_delivery_is_a_span_below_what_led_to_it(traces: Path) -> None:
+    headers = {"traceparent": SAMPLED.encode(), "ce_id": b"event-1", "ce_type": b"nl.hulpketen.partners.x.v1"}
+    span = telemetry.start_delivery_span(headers, TOPIC)
+    assert span is not None
+    span.end()
+    telemetry.flush()
+    (written,) = spans(traces)
+    assert (written["traceId"], written["parentSpanId"]) == (TRACE, "00f067aa0ba902b7")
+    assert (written["name"], written["kind"]) == ("send partners.{organisation}", 4)
+    assert written["attributes"]["messaging.destination.name"] == {"stringValue": "partners.one"}
+    assert "cloudevents.event_subject" not in written["attributes"]
+
+
+@pytest.mark.parametrize("header", [UNSAMPLED, "", "nonsense1", f"{SAMPLED[:-2]}é1"])
+def test_a_delivery_of_no_sampled_trace_is_no_span(header: str, traces: Path) -> None:
+    assert telemetry.start_delivery_span({"traceparent": header.encode()}, TOPIC) is None
+    assert telemetry.start_delivery_span({}, TOPIC) is None
+
+
 def test_a_failure_is_a_code_in_the_span(traces: Path) -> None:
     start(SAMPLED).end("invalid-data")
     telemetry.flush()
