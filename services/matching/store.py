@@ -60,7 +60,7 @@ class MatchingStore:
 
     async def list_files(self, wanted: CaseFilter, page: int, per_page: int) -> tuple[list[File], int]:
         """A page (from 1) of files by the status of their last case, the latest first; and how many there are."""
-        query = files_query(wanted)
+        query = _files_query(wanted)
         async with available():
             found = self._aggregates.find(query, _STATE).sort("state.since", DESCENDING)
             documents = await found.skip((page - 1) * per_page).limit(per_page).to_list(per_page)
@@ -84,8 +84,7 @@ class MatchingStore:
         return (found["_id"], cast(File, found["state"])) if found else None
 
 
-def files_query(wanted: CaseFilter) -> dict[str, Any]:
-    """The filter of `list_files`; a test looks whether an index serves it."""
+def _files_query(wanted: CaseFilter) -> dict[str, Any]:
     query: dict[str, Any] = {
         "state.municipality": {"$in": list(wanted.municipalities)},
         "state.status": wanted.status,

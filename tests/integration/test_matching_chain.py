@@ -13,7 +13,6 @@ from hulpketen_contracts import Event, PersonErased, PersonMerged, ProcessingLog
 from services.chassis.mongo.aliases import Aliases
 from services.chassis.pipeline.model import Record
 from services.matching.domain.file import file_id
-from services.matching.store import CaseFilter, files_query
 from tests.conftest import Infrastructure
 from tests.integration.matching import (
     ASSEN,
@@ -278,24 +277,3 @@ async def test_an_erased_person_does_not_come_back_under_any_pseudonym(matching:
     professional = matching.token("professional", "gemeente-elders", "9913")
     assert (await matching.ask(professional, "GET", f"/v1/cases/{alias_case}")).status_code == 404
     assert (await matching.ask(professional, "GET", "/v1/cases")).json()["total"] == 0
-
-
-async def test_no_query_scans_the_collection(matching: Matching, intake: Neighbour) -> None:
-    await a_case(matching, intake)
-    aggregates = matching.service.database["aggregates"]
-    queries: list[dict[str, Any]] = [
-        {"state.cases.id": "x"},
-        {"state.referrals.referral": "x"},
-        files_query(CaseFilter([ASSEN, ELSEWHERE], "open", False)),
-        files_query(CaseFilter([ASSEN], "open", True)),
-        {"state.changed_at": {"$exists": True}},
-        {"state.merged_into": {"$exists": True}},
-    ]
-    for query in queries:
-        cursor = aggregates.find(query)
-        if "state.status" in query:
-            cursor = cursor.sort("state.since", -1)
-        plan = str((await cursor.explain())["queryPlanner"]["winningPlan"])
-        assert "IXSCAN" in plan, query
-        assert "COLLSCAN" not in plan, query
-        assert "'SORT'" not in plan, query
