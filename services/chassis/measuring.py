@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
 
 from services.chassis import metrics
 from services.chassis.mongo.database import Database, available
@@ -54,12 +56,11 @@ def _count(records: Sequence[Record], letters: Sequence[DeadLetter], now: dateti
 async def show_lag(consumer: AIOKafkaConsumer | None) -> None:
     """Of the partitions that are this process' own; as far as it knows, and without asking the broker."""
     lag: Counter[str] = Counter()
-    places = consumer.assignment() if consumer is not None else ()
-    for place in places:
-        assert consumer is not None
-        end = consumer.highwater(place)
-        if end is not None:
-            lag[place.topic] += max(0, end - await consumer.position(place))
+    if consumer is not None:
+        ends = {place: consumer.highwater(place) for place in consumer.assignment()}
+        for place, end in ends.items():
+            with suppress(KafkaError):  # the partition may be dealt to another process meanwhile
+                lag[place.topic] += max(0, end - await consumer.position(place)) if end is not None else 0
     metrics.consumer_lag.clear()
     for topic, records in lag.items():
         metrics.consumer_lag.labels(topic).set(records)

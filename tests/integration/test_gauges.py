@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from services.chassis.keys import FileKeyProvider
-from services.chassis.measuring import Gauges
+from services.chassis.measuring import Gauges, show_lag
 from services.chassis.mongo.database import Database, connect
 from services.chassis.mongo.dead_letters import DeadLetters
 from services.chassis.mongo.store import MongoStore
@@ -97,3 +100,35 @@ async def test_the_time_to_a_partner_begins_where_it_began_and_leaves_out_what_w
         await service.organisation("maatjes", kafka=True)
         await service.until({"_id": "maatjes", "n": 1}, "cursors")
         assert within("kafka", "+Inf") == topic
+
+
+async def test_the_lag_of_a_topic_is_what_its_reader_has_yet_to_take(stack_infra: Infrastructure) -> None:
+    topic = f"lag-{uuid.uuid4().hex[:8]}"
+    producer = AIOKafkaProducer(**stack_infra.client)
+    await producer.start()
+    consumer = AIOKafkaConsumer(**stack_infra.client, auto_offset_reset="earliest")
+    await consumer.start()
+    admin = AIOKafkaAdminClient(**stack_infra.client)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, 1, 1)])
+        for n in range(5):
+            await producer.send_and_wait(topic, str(n).encode())
+        consumer.assign([TopicPartition(topic, 0)])
+        async with asyncio.timeout(30):
+            taken = 0
+            while taken < 2:
+                taken += sum(map(len, (await consumer.getmany(timeout_ms=200, max_records=2 - taken)).values()))
+            while lag_of(topic) != 3:
+                await show_lag(consumer)
+                await asyncio.sleep(0.05)
+        await show_lag(None)
+        assert lag_of(topic) is None
+    finally:
+        for client in (consumer, producer):
+            await client.stop()
+        await admin.close()
+
+
+def lag_of(topic: str) -> float | None:
+    return REGISTRY.get_sample_value("hulpketen_consumer_lag", {"topic": topic})
