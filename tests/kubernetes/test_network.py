@@ -58,9 +58,13 @@ class World:
         return [ipaddress.IPv4Network(block["cidr"]) for block in blocks]
 
     def _lets(self, pod: str, peer: str, port: int, way: str, end: str) -> bool:
-        namespace, _ = self.pods[pod]
+        namespace, labels = self.pods[pod]
         if namespace != self.here:
             return True  # its own policies are not ours
+        if not any(
+            way.title() in each["policyTypes"] for each in self.policies if selects(each["podSelector"], labels)
+        ):
+            return True  # whom no policy is about, anybody reaches
         return any(
             any(each["port"] == port for each in rule["ports"])
             and any(self._is_peer(selector, peer) for selector in rule.get(end, []))
@@ -151,6 +155,7 @@ def test_a_stranger_reaches_nobody(world: World) -> None:
     world.pods["other"] = (world.here, {"app": "other"})
     assert {target for target, _ in world.reaches("stranger")} <= ELSEWHERE.keys()
     assert world.reaches("other") == {("dns", 53)}
+    assert [name for name in world.pods if world.may(name, "other", 8080)] == []
 
 
 def test_each_policy_is_about_a_pod_that_there_is(world: World) -> None:

@@ -39,6 +39,7 @@ def test_no_pod_has_privileges(rendered: Rendered) -> None:
         spec = template["spec"]
         (container,) = spec["containers"]
         assert spec["automountServiceAccountToken"] is False, name
+        assert spec["enableServiceLinks"] is False, name
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert spec["securityContext"]["runAsNonRoot"], name
         assert spec.keys().isdisjoint({"hostNetwork", "hostPID", "hostIPC", "initContainers"}), name
