@@ -87,3 +87,12 @@ TOPICS: dict[str, Topic] = {
     )
 }
 """Every topic by its name; `partners.{organisation}` stands for one topic for each partner that chose Kafka."""
+
+
+def own_topics(service: str) -> list[str]:
+    """The topics with the streams of this service's aggregates, reference data first, as others build on it.
+
+    Who was restored from a backup reads there what it said since.
+    """
+    found = [t for t in TOPICS.values() if service in t.producers and len(t.producers) == 1 and "{" not in t.name]
+    return [topic.name for topic in sorted(found, key=lambda topic: not topic.reference)]

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from hulpketen_contracts import TOPICS
+from hulpketen_contracts.catalogue import own_topics
 
 SERVICES = tuple(sorted({name for topic in TOPICS.values() for name in (*topic.producers, *topic.consumers)}))
 PARTNER = "partner-"
@@ -110,6 +111,10 @@ def _rights_of_services() -> Iterable[Right]:
         for consumer in topic.consumers:
             yield Right(consumer, "TOPIC", name, "READ")
             yield Right(consumer, "GROUP", consumer, "READ")
+    for service in SERVICES:
+        for name in own_topics(service):
+            # What it said since a backup: its database may be restored from that.
+            yield Right(service, "TOPIC", name, "READ")
 
 
 def _rights_of_partner(organisation: str) -> Iterable[Right]:

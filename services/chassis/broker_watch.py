@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from hulpketen_contracts import TOPICS
+from hulpketen_contracts.catalogue import own_topics
 
 from services.chassis.kafka import KafkaAdmin, KafkaProducer, KafkaSubscriber
 from services.chassis.kafka_rights import READ, WRITE
@@ -20,8 +21,14 @@ log = get_logger(__name__)
 
 def topics_of(service: str) -> Mapping[str, Collection[int]]:
     """The topics of the chain, and what this service does with each; those of partners are left to who sends there."""
+    # What it said itself it reads after a restore from a backup: better to know of a missing right before.
+    own = own_topics(service)
     return {
-        name: [right for right, who in ((READ, topic.consumers), (WRITE, topic.producers)) if service in who]
+        name: [
+            right
+            for right, may in ((READ, service in topic.consumers or name in own), (WRITE, service in topic.producers))
+            if may
+        ]
         for name, topic in TOPICS.items()
         if "{" not in name
     }

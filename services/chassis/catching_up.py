@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from hulpketen_contracts import TOPICS, Decoded, DecodeError, decode
+from hulpketen_contracts.catalogue import own_topics
 
 from services.chassis.kafka_log import KafkaLog, Take
 from services.chassis.logs import get_logger
@@ -31,12 +32,6 @@ Hook = Callable[[], Awaitable[object]]
 Erase = Callable[[Collection[str]], Awaitable[object]]
 _LATER = datetime(9999, 1, 1, tzinfo=UTC)
 _AT_ONCE = 200
-
-
-def own_topics(service: str) -> list[str]:
-    """The topics that hold the events of this service's aggregates; reference data first, as others build on it."""
-    found = [t for t in TOPICS.values() if service in t.producers and t.name != "processing-log" and "{" not in t.name]
-    return [topic.name for topic in sorted(found, key=lambda topic: not topic.reference)]
 
 
 class CatchUp:

@@ -1,28 +1,15 @@
-"""Backups of the databases of a test, and a broker of its own: a service that was restored reads all that it holds."""
+"""Backups of the databases of a test."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.backup.archive import identities, new_key, recipient
 from deploy.backup.dump import dump
 from deploy.backup.load import Plan, erased_now, load
 from deploy.backup.places import connected
-from tests.conftest import Embedded, Infrastructure
-
-
-@contextmanager
-def own_infrastructure(folder: Path) -> Iterator[Infrastructure]:
-    """A broker and a database that no other test knows."""
-    infrastructure = Embedded(folder)
-    infrastructure.start()
-    try:
-        yield infrastructure
-    finally:
-        infrastructure.stop()
+from tests.conftest import Infrastructure
 
 
 class Backup:

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hulpketen_contracts import SignalReceived
 
 from services.audit.main import build
 from services.audit.settings import Settings
 from services.chassis.service import Service
 from tests.conftest import Infrastructure
-from tests.integration.backups import Backup, own_infrastructure
+from tests.integration.backups import Backup
 from tests.integration.surroundings import Neighbour, ready, sections
 from tests.unit.matching.made_up import signal
 
-pytestmark = pytest.mark.embedded("it starts a broker and a database of its own")
-
 DATABASE = "restored_audit"
-
-
-@pytest.fixture
-def infrastructure(tmp_path: Path) -> Iterator[Infrastructure]:
-    with own_infrastructure(tmp_path / "infrastructure") as one:
-        yield one
 
 
 @asynccontextmanager

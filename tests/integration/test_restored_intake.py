@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from hulpketen_contracts import OrganisationChanged
 
 from services.chassis.service import Service
 from services.intake.main import build
 from services.intake.settings import Settings
 from tests.conftest import Infrastructure
-from tests.integration.backups import Backup, own_infrastructure
+from tests.integration.backups import Backup
 from tests.integration.intake import BSNS, Intake, Mailbox
 from tests.integration.surroundings import Neighbour, ready, sections
 from tests.unit.chassis.issuer import TestIssuer
 
-pytestmark = pytest.mark.embedded("it starts a broker and a database of its own")
-
 DATABASE = "restored_intake"
-
-
-@pytest.fixture
-def infrastructure(tmp_path: Path) -> Iterator[Infrastructure]:
-    with own_infrastructure(tmp_path / "infrastructure") as one:
-        yield one
 
 
 @asynccontextmanager

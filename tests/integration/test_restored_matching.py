@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,12 @@ import pytest_asyncio
 from hulpketen_contracts import Position
 
 from tests.conftest import Infrastructure
-from tests.integration.backups import Backup, own_infrastructure
+from tests.integration.backups import Backup
 from tests.integration.matching import HELP, Matching, read, running
 from tests.integration.surroundings import Neighbour
 from tests.unit.matching.made_up import signal, withdrawal
 
-pytestmark = pytest.mark.embedded("it starts a broker and a database of its own")
-
 DATABASE = "restored_matching"
-
-
-@pytest.fixture
-def infrastructure(tmp_path: Path) -> Iterator[Infrastructure]:
-    with own_infrastructure(tmp_path / "infrastructure") as one:
-        yield one
 
 
 @pytest_asyncio.fixture
@@ -108,6 +100,7 @@ async def test_it_takes_again_what_it_decided_since_the_backup(
         assert await positions(infrastructure, known, count) == numbers
 
 
+@pytest.mark.embedded("Apache Kafka keeps its log")
 async def test_without_the_log_of_its_events_it_begins_a_new_epoch(
     infrastructure: Infrastructure, intake: Neighbour, tmp_path: Path
 ) -> None:

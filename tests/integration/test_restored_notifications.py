@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from aiokafka import AIOKafkaConsumer
 from hulpketen_contracts import HelpEnded, HelpStarted, ReferralAccepted
 from hulpketen_contracts.reader import FeedReader, Gap
 
 from tests.conftest import Infrastructure
-from tests.integration.backups import Backup, own_infrastructure
+from tests.integration.backups import Backup
 from tests.integration.notifications import FILE, Frame, Notifications, running, take
 from tests.unit.notifications.events import case, proposed, referral
 
-pytestmark = pytest.mark.embedded("it starts a broker and a database of its own")
-
 DATABASE = "restored_notifications"
 REACHED = {"maatjes": 3, "wijkteam": 3, "municipality-0106": 5}
-
-
-@pytest.fixture
-def infrastructure(tmp_path: Path) -> Iterator[Infrastructure]:
-    with own_infrastructure(tmp_path / "infrastructure") as one:
-        yield one
 
 
 async def lines(service: Notifications) -> dict[str, list[str]]:
