@@ -53,6 +53,7 @@ class SseClient:
         self._url = url
         self._token = token
         self._dice = dice
+        self._first = 0
 
     async def follow(self) -> None:
         """Until it is cancelled; a connection that breaks is made anew."""
@@ -65,14 +66,19 @@ class SseClient:
     async def _connection(self) -> None:
         reader = self._feed.reader
         headers = reader.connection_headers() | {"Authorization": f"Bearer {self._token}"}
-        if self._dice.random() < _FORGET:
-            headers["Last-Event-ID"] = str(max(0, reader.last - self._dice.randrange(_FORGOTTEN)))
-        async with self._http.stream("GET", self._url, headers=headers) as response:
+        new = not reader.last
+        if new:  # all there is, from whatever number on: the feed of a chain that was restored begins at a higher one
+            del headers["Last-Event-ID"]
+        elif self._dice.random() < _FORGET:
+            headers["Last-Event-ID"] = str(max(self._first, reader.last - self._dice.randrange(_FORGOTTEN)))
+        async with self._http.stream("GET", self._url, headers=headers, params={"after": 0} if new else {}) as response:
             response.raise_for_status()
-            number = 0
+            number = -1
             async for line in response.aiter_lines():
                 self._feed.scanner.look("the feeds of partners", line.encode())
                 if line.startswith("id:"):
+                    if new and number < 0:  # the stream begins with where it begins
+                        self._first = reader.last = int(line[3:])
                     number = int(line[3:])
                 if line.startswith("data:"):
                     if number <= reader.last:
