@@ -1,4 +1,4 @@
-.PHONY: help install up test test-containers check format settings requirements clean check-kubernetes manifests
+.PHONY: help install up test test-containers check format image settings requirements clean check-kubernetes manifests
 
 settings = .venv/bin/python -m services.chassis.settings_docs docs/settings.md \
 	$(foreach service,intake matching notifications audit,services.$(service).settings:Settings)
@@ -38,6 +38,9 @@ format: install ## Put the code in the one layout
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
+image: ## Build the image of all services, hulpketen:local
+	docker build --build-arg REVISION=$$(git rev-parse HEAD) --tag hulpketen:local $(BUILD_FLAGS) .
+
 settings: install ## Write docs/settings.md anew
 	$(settings)
 
@@ -50,6 +53,7 @@ pin = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes
 requirements: ## Pin anew what pyproject.toml asks for (needs uv)
 	$(pin) --group dev --output-file requirements.txt pyproject.toml
 	$(pin) --constraint requirements.txt --output-file deploy/docker/requirements.txt pyproject.toml
+	$(pin) --group sbom --output-file deploy/docker/sbom-requirements.txt
 
 clean: ## Remove what was installed and generated; the data folder stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
