@@ -50,6 +50,6 @@ LABEL org.opencontainers.image.title="Hulpketen" \
 WORKDIR /opt/hulpketen
 USER 10001:10001
 EXPOSE 8080
-HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=10s --start-period=60s --retries=6 \
     CMD ["python", "-I", "-S", "/opt/hulpketen/deploy/docker/healthcheck.py"]
 CMD ["hulpketen", "--help"]

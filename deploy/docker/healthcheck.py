@@ -11,7 +11,7 @@ import sys
 def main() -> None:
     """Ask once."""
     path = sys.argv[1] if len(sys.argv) > 1 else "/readyz"
-    asking = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("HTTP_PORT", "8080")), timeout=2)
+    asking = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("HTTP_PORT", "8080")), timeout=8)
     try:
         asking.request("GET", path)
         status = asking.getresponse().status

@@ -1,4 +1,4 @@
-"""The embedded issuer: OpenID Connect for the made-up employees of the local stack, and for nothing else."""
+"""The sample issuer: OpenID Connect for made-up employees on this machine, and for nothing else."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import ECKey
@@ -55,11 +56,22 @@ class _Code:
 class Issuer:
     """Signs tokens for who holds a secret of the data folder, or presses a button of the sample logins."""
 
-    def __init__(self, folder: DataFolder, url: str, board_url: str, clock: Callable[[], float] = time.time) -> None:
-        """Raises: StackError outside a running embedded stack; its logins have no password."""
-        if not folder.held or not url.startswith(f"http://{HOST}:"):
-            raise StackError("the embedded issuer has no passwords: it runs inside 'hulpketen up' only, on loopback")
+    def __init__(
+        self,
+        folder: DataFolder,
+        url: str,
+        board_url: str,
+        clock: Callable[[], float] = time.time,
+        inside: str | None = None,
+    ) -> None:
+        """`inside`: where services reach it, if not at `url`. Raises: StackError where `url` is not of this machine.
+
+        Its logins have no password.
+        """
+        if not folder.held or urlsplit(url).hostname not in (HOST, "localhost"):
+            raise StackError("the sample issuer has no passwords: it serves this machine only, at localhost")
         self.url = url
+        self._inside = inside or url
         self.redirect_uri = f"{board_url}/callback"
         self.board_url = board_url
         self._secrets = {client: folder.secret(client) for client in (BOARD_CLIENT, CLI_CLIENT)}
@@ -72,8 +84,8 @@ class Issuer:
         return {
             "issuer": self.url,
             "authorization_endpoint": f"{self.url}/authorize",
-            "token_endpoint": f"{self.url}/token",
-            "jwks_uri": f"{self.url}/jwks",
+            "token_endpoint": f"{self._inside}/token",
+            "jwks_uri": f"{self._inside}/jwks",
             "end_session_endpoint": f"{self.url}/logout",
             "response_types_supported": ["code"],
             "grant_types_supported": ["authorization_code", "client_credentials"],

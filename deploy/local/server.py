@@ -7,7 +7,7 @@ import base64
 import binascii
 import contextlib
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,16 +31,24 @@ _MOST_FORM_BYTES = 16_384
 
 
 class IssuerServer:
-    """Serves on loopback for as long as it is entered, in the event loop of the supervisor."""
+    """Serves for as long as it is entered, in that event loop; on loopback if not told otherwise."""
 
-    def __init__(self, issuer: Issuer, port: int, addresses: Mapping[str, str]) -> None:
-        self._port = port
-        app = make_app(issuer, addresses)
+    def __init__(
+        self,
+        issuer: Issuer,
+        port: int,
+        addresses: Mapping[str, str],
+        listen: str = HOST,
+        known_as: Sequence[str] = (),
+    ) -> None:
+        """`listen`: the address; `known_as`: by which other names than loopback's it may be asked."""
+        self._where = (listen, port)
+        app = make_app(issuer, addresses, known_as)
         self._server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        listener = socket.create_server((HOST, self._port))
+        listener = socket.create_server(self._where)
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]), name="issuer")
         await asyncio.sleep(0)
         return self
@@ -62,10 +70,10 @@ class _Server(uvicorn.Server):
         yield
 
 
-def make_app(issuer: Issuer, addresses: Mapping[str, str]) -> FastAPI:
-    """The application; it answers to loopback names only, so that no other site can reach it by a name of its own."""
+def make_app(issuer: Issuer, addresses: Mapping[str, str], known_as: Sequence[str] = ()) -> FastAPI:
+    """The application; it answers to loopback names and `known_as`, so that no site can reach it by its own name."""
     app = FastAPI(title="Embedded issuer", docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost", *known_as])
     app.include_router(mailbox(_page))
     app.include_router(_start_page(addresses))
     app.include_router(_authorize(issuer))

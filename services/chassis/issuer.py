@@ -46,7 +46,7 @@ class Issuer:
     async def metadata(self) -> dict[str, Any]:
         """The discovery document. Raises IssuerUnavailable, also where it names another issuer."""
         if self._metadata is None:
-            found = await self._get(self.settings.issuer.rstrip("/") + DISCOVERY)
+            found = await self._get(self.settings.discovery_url or self.settings.issuer.rstrip("/") + DISCOVERY)
             if found.get("issuer") != self.settings.issuer:
                 log.error("issuer_names_itself_otherwise")
                 raise IssuerUnavailable

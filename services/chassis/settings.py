@@ -144,6 +144,12 @@ class AuthSettings(Section):
         pattern=r"^https?://[^\s#]+$",
         description="Where the issuer's keys are; from its discovery document if not set.",
     )
+    discovery_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s#]+$",
+        description="Where its discovery document is, if this service cannot reach the issuer by its public address; "
+        "the document names the addresses that a service then uses.",
+    )
     leeway_s: int = Field(10, ge=0, le=120, description="How far clocks may differ, in seconds.")
     refetch_s: float = Field(10.0, ge=0, le=3_600, description="Least time between two fetches of the issuer's keys.")
 

@@ -1,0 +1,1 @@
+"""Tests against a real Keycloak with the realm of the compose file."""
