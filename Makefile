@@ -15,9 +15,9 @@ up: install ## The whole chain on this machine, until Ctrl-C
 test: install ## All tests but those with containers; in under five minutes on two cores
 	@.venv/bin/pytest -n 2 --dist loadfile
 
-test-containers: install ## The tests on Apache Kafka and MongoDB in containers; skipped where no engine answers
+test-containers: install ## The tests on Apache Kafka and MongoDB in containers, and on Keycloak; skipped where there is none
 	@.venv/bin/pytest -n 2 --dist loadfile --infrastructure containers \
-		tests/containers tests/integration tests/pipeline tests/e2e
+		tests/containers tests/keycloak tests/integration tests/pipeline tests/e2e
 
 check: install ## Style, types, boundaries between packages, generated files
 	.venv/bin/ruff check

@@ -86,6 +86,9 @@ def _services(vault: Vault) -> None:
 def _kafka(vault: Vault) -> None:
     password = vault.secret("kafka-admin")
     _give("secrets-kafka", "jaas.conf", Template(_read("jaas.conf")).substitute(password=password), KAFKA)
+    _give("secrets-topics", "kafka_sasl_password", password, OWN)
+    for name in SERVICES:
+        _give("secrets-topics", name, vault.secret(f"kafka-{name}"), OWN)
 
 
 def _keycloak(vault: Vault, url: str) -> None:
