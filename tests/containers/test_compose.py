@@ -204,12 +204,13 @@ def test_somebody_signs_in_at_the_board_through_the_proxy(stack: Stack) -> None:
         assert browser.get("/board/me").json()["organisation"]
 
 
-def test_what_is_for_operations_is_not_reached_from_outside(stack: Stack) -> None:
+def test_what_is_for_operations_asks_who_comes_from_outside_for_a_token(stack: Stack) -> None:
     with stack.client() as outside:
         for service in ("intake", "matching", "notifications", "audit"):
-            for path in ("livez", "readyz", "metrics"):
+            for path in ("livez", "readyz"):
                 assert outside.get(f"/{service}/{path}").status_code == 404
-            assert outside.get(f"/{service}/openapi.json").status_code == 401
+            for path in ("metrics", "openapi.json", "v1/operations/dead-letters"):
+                assert outside.get(f"/{service}/{path}").status_code == 401
 
 
 def test_a_demo_on_it_loses_nothing(stack: Stack) -> None:
