@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +13,10 @@ import typer
 import yaml
 from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
-from pydantic import BaseModel
+from hulpketen_contracts.values import OrganisationId
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from deploy.kafka.cluster import Cluster, PasswordMissing
+from deploy.kafka.cluster import Cluster, DirectoryUnread, PasswordMissing
 from deploy.kafka.desired import Desired, desired, profiles
 from deploy.kafka.difference import Change, difference, remarks
 from deploy.kafka.strimzi import resources
@@ -26,10 +29,14 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 USUAL = profiles()[0]
+_NOT_DONE = "not done"
 Profile = Annotated[str, typer.Option(help=f"How many copies: {' or '.join(profiles())}.")]
 Organisations = Annotated[
     list[str] | None,
     typer.Option("--organisation", help="A partner on Kafka; without this option those of the topic `directory`."),
+]
+NewPassword = Annotated[
+    list[str] | None, typer.Option("--new-password", help="A user who is there, to be given the password in its file.")
 ]
 Delete = Annotated[bool, typer.Option(help="Take away rights, users and quotas that are no longer wanted.")]
 DeleteTopics = Annotated[bool, typer.Option(help="Remove topics of partners that left, too, with all that is in them.")]
@@ -46,7 +53,7 @@ def plan(profile: Profile = USUAL, organisation: Organisations = None, as_json: 
 
     Example: [bold]hulpketen topics plan --profile single[/bold]
     """
-    cluster = Cluster(load(_Settings).kafka)
+    cluster = _cluster()
     wanted, changes, said = _compared(cluster, profile, organisation)
     _show([(change, _waits(change)) for change in changes], said, wanted, as_json)
 
@@ -59,6 +66,7 @@ def apply(
         Path | None,
         typer.Option(help="Folder with a file for each user that is to be made, its password in it.", file_okay=False),
     ] = None,
+    new_password: NewPassword = None,
     delete: Delete = False,
     delete_topics: DeleteTopics = False,
     as_json: Json = False,
@@ -68,23 +76,12 @@ def apply(
     Example: [bold]hulpketen topics apply --passwords /run/secrets/kafka[/bold]
     """
     allowed = {"": True, "delete": delete, "delete-topics": delete_topics}
-    cluster = Cluster(load(_Settings).kafka, passwords)
-    wanted, changes, said = _compared(cluster, profile, organisation)
-    shown = []
-    failed = False
-    for change in changes:
-        outcome = _waits(change)
-        if allowed[change.deletes]:
-            try:
-                cluster.make(change)
-                outcome = "done"
-            except PasswordMissing as error:
-                failed, outcome = True, f"not done: {error}"
-            except (KafkaException, KafkaError) as error:
-                failed, outcome = True, f"not done: {_told(error)}"
-        shown.append((change, outcome))
+    cluster = _cluster(passwords)
+    wanted, changes, said = _compared(cluster, profile, organisation, deletes=delete or delete_topics)
+    changes += [Change("make-user", user, f"give user {user} another password") for user in new_password or ()]
+    shown = [(change, _made(cluster, change) if allowed[change.deletes] else _waits(change)) for change in changes]
     _show(shown, said, wanted, as_json)
-    if failed:
+    if any(outcome.startswith(_NOT_DONE) for _, outcome in shown):
         raise StackError("not everything could be done: mend what is named above, and apply again")
 
 
@@ -94,7 +91,25 @@ def strimzi(profile: Profile = USUAL, organisation: Organisations = None) -> Non
 
     Example: [bold]hulpketen topics strimzi --organisation bakker | kubectl -n hulpketen apply -f -[/bold]
     """
-    yaml.safe_dump_all(resources(desired(_known(profile), organisation or ())), sys.stdout, sort_keys=False)
+    yaml.safe_dump_all(
+        resources(desired(_known(profile), _organisations(organisation or []))), sys.stdout, sort_keys=False
+    )
+
+
+def _cluster(passwords: Path | None = None) -> Cluster:
+    # It warns at each connection that a password without TLS can be read on the way; the page on topics says so.
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    return Cluster(load(_Settings).kafka, passwords)
+
+
+def _made(cluster: Cluster, change: Change) -> str:
+    try:
+        cluster.make(change)
+    except PasswordMissing as error:
+        return f"{_NOT_DONE}: {error}"
+    except (KafkaException, KafkaError, TimeoutError) as error:
+        return f"{_NOT_DONE}: {_told(error)}"
+    return "done"
 
 
 def _known(profile: str) -> str:
@@ -103,22 +118,43 @@ def _known(profile: str) -> str:
     return profile
 
 
+def _partners(cluster: Cluster, named: list[str] | None, deletes: bool) -> tuple[Sequence[str], list[str]]:
+    """Who is a partner on Kafka, and what is to be said of it."""
+    if named is not None:
+        return _organisations(named), []
+    try:
+        return cluster.organisations(), []
+    except DirectoryUnread as error:
+        if deletes:
+            raise StackError(f"{error}, so who left cannot be told: name all who stay with --organisation") from error
+        return [], [f"{error}: who chose Kafka is not known, and no partner's topic was looked at"]
+
+
+def _organisations(named: list[str]) -> list[str]:
+    try:
+        return TypeAdapter(list[OrganisationId]).validate_python(named)
+    except ValidationError as error:
+        wrong = error.errors()[0]["input"]
+        raise StackError(f"{wrong} is no organisation: small letters, digits and hyphens, at most 40") from error
+
+
 def _compared(
-    cluster: Cluster, profile: str, organisations: list[str] | None
+    cluster: Cluster, profile: str, named: list[str] | None, *, deletes: bool = False
 ) -> tuple[Desired, list[Change], list[str]]:
     _known(profile)
     try:
-        wanted = desired(profile, organisations if organisations is not None else cluster.organisations())
+        organisations, said = _partners(cluster, named, deletes)
+        wanted = desired(profile, organisations)
         copies = max(topic.replication for topic in wanted.topics.values())
         if (brokers := cluster.brokers()) < copies:
             raise StackError(f"the profile {profile} needs {copies} brokers, and there are {brokers}: see --profile")
         keys = {key for topic in wanted.topics.values() for key in topic.config}
         present = cluster.present(keys)
-    except (KafkaException, KafkaError) as error:
+    except (KafkaException, KafkaError, TimeoutError) as error:
         raise StackError(
             f"Kafka: {_told(error)}; look at the KAFKA_ variables, and who the administrator is"
         ) from error
-    return wanted, difference(wanted, present), remarks(wanted, present)
+    return wanted, difference(wanted, present), said + remarks(wanted, present)
 
 
 def _waits(change: Change) -> str:

@@ -44,6 +44,10 @@ class PasswordMissing(Exception):
     """A user cannot be made, since no file has its password; the text says which."""
 
 
+class DirectoryUnread(Exception):
+    """Who the partners are cannot be told from the topic `directory`; the text says why."""
+
+
 class Cluster:
     """The cluster of these settings, whose user is an administrator. Raises KafkaException, KafkaError."""
 
@@ -64,6 +68,7 @@ class Cluster:
         names = [name for name in found if not name.startswith("__")]
         configs = self._configs(names)
         self._quotas = asyncio.run(read_quotas(self._settings))
+        rights = self._rights()
         users: Any = self._admin.describe_user_scram_credentials()
         return Present(
             {
@@ -75,15 +80,16 @@ class Cluster:
                 )
                 for name in names
             },
-            self._rights(),
+            frozenset(_right(acl) for acl in rights if _plain(acl)),
             self._quotas,
-            frozenset(users.result(_WITHIN_S)),
+            frozenset(name for name, user in users.result(_WITHIN_S).items() if _signs_in(user)),
+            tuple(sorted(_words(acl) for acl in rights if not _plain(acl))),
         )
 
     def organisations(self) -> list[str]:
-        """Who chose Kafka, by the topic `directory`; nobody where there is no such topic yet."""
+        """Who chose Kafka, by the topic `directory`. Raises DirectoryUnread where it cannot be read whole."""
         if _DIRECTORY not in self._admin.list_topics(timeout=_WITHIN_S).topics:
-            return []
+            raise DirectoryUnread("there is no topic directory yet")
         return asyncio.run(_organisations(self._settings))
 
     def make(self, change: Change) -> None:
@@ -95,21 +101,11 @@ class Cluster:
         answers = self._admin.describe_configs(resources) if resources else {}
         return {resource.name: answer.result(_WITHIN_S) for resource, answer in answers.items()}
 
-    def _rights(self) -> frozenset[Right]:
+    def _rights(self) -> list[Any]:
         every: Any = None  # its types do not say that None stands for all
         anything = (AclOperation.ANY, AclPermissionType.ANY)
         everything = AclBindingFilter(ResourceType.ANY, every, ResourcePatternType.ANY, every, every, *anything)
-        return frozenset(
-            Right(
-                acl.principal.removeprefix("User:"),
-                acl.restype.name,
-                acl.name,
-                acl.operation.name,
-                acl.resource_pattern_type == ResourcePatternType.PREFIXED,
-            )
-            for acl in self._admin.describe_acls(everything).result(_WITHIN_S)
-            if acl.permission_type == AclPermissionType.ALLOW
-        )
+        return list(self._admin.describe_acls(everything).result(_WITHIN_S))
 
     def _make_topic(self, topic: Topic) -> None:
         new = NewTopic(topic.name, topic.partitions, topic.replication, config=dict(topic.config))
@@ -125,12 +121,19 @@ class Cluster:
         _done(self._admin.incremental_alter_configs([resource]))
 
     def _make_user(self, user: str) -> None:
-        path = self._passwords / user if self._passwords else None
-        if path is None or not path.is_file():
-            raise PasswordMissing(f"user {user}: there is no file {path or user} with its password (--passwords)")
-        password = path.read_text(encoding="utf-8").strip().encode()
+        password = self._password(user)
         made = UserScramCredentialUpsertion(user, ScramCredentialInfo(_SCRAM, _ITERATIONS), password)
         _done(self._admin.alter_user_scram_credentials([made]))
+
+    def _password(self, user: str) -> bytes:
+        path = self._passwords / user if self._passwords else None
+        try:
+            password = path.read_text(encoding="utf-8").strip() if path else ""
+        except (OSError, UnicodeDecodeError):
+            password = ""
+        if not password:
+            raise PasswordMissing(f"user {user}: no file {path or user} with its password can be read (--passwords)")
+        return password.encode()
 
     def _give_right(self, right: Right) -> None:
         _done(self._admin.create_acls([_binding(right, AclBinding)]))
@@ -155,6 +158,25 @@ class Cluster:
 def _done(answers: Mapping[Any, Any]) -> None:
     for answer in answers.values():
         answer.result(_WITHIN_S)
+
+
+def _plain(acl: Any) -> bool:
+    return bool(acl.permission_type == AclPermissionType.ALLOW and acl.host == "*")
+
+
+def _right(acl: Any) -> Right:
+    prefix = acl.resource_pattern_type == ResourcePatternType.PREFIXED
+    return Right(acl.principal.removeprefix("User:"), acl.restype.name, acl.name, acl.operation.name, prefix)
+
+
+def _words(acl: Any) -> str:
+    user, kind = acl.principal.removeprefix("User:"), acl.restype.name.lower()
+    verb = "may" if acl.permission_type == AclPermissionType.ALLOW else "may not"
+    return f"{user} {verb} {acl.operation.name.lower()} {kind} {acl.name} from {acl.host}"
+
+
+def _signs_in(user: Any) -> bool:
+    return any(known.mechanism == _SCRAM for known in user.scram_credential_infos)
 
 
 def _binding(right: Right, make: Any) -> Any:
@@ -182,7 +204,7 @@ def _configuration(settings: KafkaSettings) -> dict[str, Any]:
 
 
 async def _organisations(settings: KafkaSettings) -> list[str]:
-    """The topic from its beginning to its present end; of each organisation the latest counts."""
+    """The topic from beginning to end; of each organisation the latest counts. Raises DirectoryUnread."""
     latest: dict[str, tuple[tuple[int, int], bool]] = {}
     consumer = AIOKafkaConsumer(
         _DIRECTORY, **connection(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
@@ -202,8 +224,8 @@ async def _organisations(settings: KafkaSettings) -> list[str]:
 def _take(record: Any, latest: dict[str, tuple[tuple[int, int], bool]]) -> None:
     try:
         envelope, data = decode(record.headers, record.value)
-    except DecodeError:
-        return
+    except DecodeError as error:
+        raise DirectoryUnread(f"a record of the topic directory cannot be read ({error})") from error
     if isinstance(data, OrganisationChanged):
         version = (envelope.streamepoch, envelope.streamseq)
         if version >= latest.get(data.organisation, (version, False))[0]:

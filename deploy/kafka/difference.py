@@ -11,12 +11,16 @@ from deploy.kafka.desired import PARTNER, SERVICES, Desired, Right, Topic, is_pa
 
 @dataclass(frozen=True)
 class Present:
-    """What a cluster holds now: topics with the settings that are asked about, rights, quotas, and SCRAM users."""
+    """What a cluster holds now: topics with the settings that are asked about, rights, quotas, and SCRAM users.
+
+    `odd`: in words, rights of a kind that no command here gives: those that forbid, or are for one host alone.
+    """
 
     topics: Mapping[str, Topic]
     rights: frozenset[Right]
     quotas: Mapping[str, Mapping[str, float]]
     users: frozenset[str]
+    odd: tuple[str, ...] = ()
 
 
 class Change(NamedTuple):
@@ -54,7 +58,19 @@ def remarks(desired: Desired, present: Present) -> list[str]:
                 f"topic {name} has {found.replication} copies, {topic.replication} are wanted: move it with "
                 "kafka-reassign-partitions"
             )
-    return said
+    foreign = sorted(right for right in present.rights if not _ours(right.user) and _touches(right, desired))
+    said += [f"{_said(right)}: no command here gave it; see who that is" for right in foreign]
+    return said + [f"{words}: no command here made that; it changes who may do what" for words in present.odd]
+
+
+def _touches(right: Right, desired: Desired) -> bool:
+    """Whether it is about a topic of the chain or of a partner."""
+    if right.kind != "TOPIC":
+        return False
+    names = (*desired.topics, "partners.")
+    return right.name == "*" or any(
+        name.startswith(right.name) if right.prefix else name == right.name for name in names
+    )
 
 
 def _topics(desired: Desired, present: Present) -> Iterator[Change]:
