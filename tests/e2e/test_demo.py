@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cli.demo.report import MUST_BE_ZERO
+from tests.integration.test_local_up import up
 
 pytestmark = pytest.mark.embedded("the command starts a chain of its own")
 
@@ -31,6 +32,26 @@ def test_a_demo_ends_with_nothing_lost_doubled_or_told() -> None:
     assert figures["helpStarted"] > 0
     assert figures["statusesSeen"] == figures["statusesExpected"] > figures["referrals"]
     assert figures["auditEntries"] > figures["signals"]
+
+
+def test_a_stack_that_has_seen_the_same_demo_does_not_mix_them_up(tmp_path: Path) -> None:
+    with up(tmp_path, "--no-sample"):
+        for _ in range(2):
+            done = hulpketen(
+                "demo", "--stack", str(tmp_path / "stack.json"), "--signals", "10", "--seed", "7", "--json"
+            )
+            assert done.returncode == 0, done.stderr
+            figures = json.loads(done.stdout)
+            assert {name: figures[name] for name in MUST_BE_ZERO} == dict.fromkeys(MUST_BE_ZERO, 0)
+            assert figures["leftOut"] == ["traces", "logs"]
+
+
+def test_nothing_is_killed_in_a_stack_that_others_use(tmp_path: Path) -> None:
+    done = hulpketen("demo", "--stack", str(tmp_path / "stack.json"), "--kill", "broker")
+
+    assert done.returncode == 1
+    assert "--kill" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.fixture
