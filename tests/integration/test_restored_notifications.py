@@ -50,6 +50,7 @@ async def test_a_partner_begins_anew_and_misses_nothing(infrastructure: Infrastr
         await say(referral(ReferralAccepted, status="accepted", version=2), FILE)
         await say(referral(HelpStarted, status="started", version=3), FILE)
         await reach(service)
+        await service.until({"_id": "maatjes", "n": REACHED["maatjes"]}, "cursors")  # its topic has them, too
         headers = service.token("partner", "maatjes")
         async with service.stream(headers, "?after=0") as frames:
             seen = await take(frames, 3)
@@ -85,7 +86,9 @@ async def _a_reader_of_the_stream(service: Notifications, headers: dict[str, str
 
 async def _a_reader_of_the_topic(infrastructure: Infrastructure, as_of: int) -> None:
     """On Kafka the gap shows as one, and after the backfill what comes is new."""
-    consumer = AIOKafkaConsumer("partners.maatjes", **infrastructure.client, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        "partners.maatjes", **infrastructure.client, auto_offset_reset="earliest", metadata_max_age_ms=500
+    )
     await consumer.start()
     reader, taken, gaps = FeedReader(), [], []
     try:
