@@ -6,10 +6,13 @@ FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 COPY deploy/docker/requirements.txt deploy/docker/sbom-requirements.txt /build/
 # Wheels alone, each with the hash that the repository names: nothing is compiled, so no compiler is needed.
+RUN apt-get update -qq && apt-get install -qq --yes --no-install-recommends binutils >/dev/null
 RUN python -m venv /opt/venv \
  && /opt/venv/bin/pip install --quiet --require-hashes --only-binary :all: --requirement /build/requirements.txt \
  && /opt/venv/bin/pip uninstall --quiet --yes pip setuptools \
- && find /opt/venv -name '*.pyx' -o -name '*.pxd' -o -name '*.pyi' -o -name '*.c' -o -name '*.h' | xargs rm
+ && find /opt/venv -name '*.pyx' -o -name '*.pxd' -o -name '*.pyi' -o -name '*.c' -o -name '*.h' | xargs rm \
+# uvloop's wheel carries 12 MB of symbols. Of others, whose libraries were moved into the wheel, strip would break some.
+ && strip --strip-unneeded /opt/venv/lib/python3*/site-packages/uvloop/*.so
 # What is in it, as CycloneDX: written by a tool that does not come along.
 RUN python -m venv /build/sbom \
  && /build/sbom/bin/pip install --quiet --require-hashes --only-binary :all: --requirement /build/sbom-requirements.txt
