@@ -61,6 +61,8 @@ def _application(name: str, folder: Path, issuer: TestIssuer) -> App:
     )
     app = build(chosen)
     app.state.verifier = TokenVerifier(Issuer(chosen.auth, issuer.transport))
+    # Else every route says that it is not ready, whoever asks.
+    app.state.runtime.catch_up.done = True
     return app
 
 

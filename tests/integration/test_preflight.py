@@ -6,18 +6,21 @@ import asyncio
 import subprocess
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pymongo import AsyncMongoClient
 
 from deploy.local import binaries, ports
+from deploy.local.services import Elsewhere
 from deploy.local.stack import LocalStack
 from services.chassis.kafka import KafkaAdmin
 from services.chassis.preflight import DatabaseCheck, NotReady
 from services.chassis.service import Service, now
 from services.matching.main import build
-from tests.conftest import Embedded, Infrastructure
+from tests.conftest import Infrastructure
 from tests.integration.matching import settings
 from tests.integration.surroundings import ready
 
@@ -28,9 +31,7 @@ async def test_topics_that_are_missing_are_named_and_waited_for(
 ) -> None:
     # A broker of its own: on the others the topics are made already.
     async with LocalStack(tmp_path, run=()) as stack:
-        around = Embedded(tmp_path)
-        around.kafka, around.mongo = stack.addresses["kafka"], stack.addresses["mongo"]
-        chosen = settings(around, tmp_path, f"topics_{uuid.uuid4().hex[:12]}")
+        chosen = settings(_Around(stack.addresses["kafka"], stack.addresses["mongo"]), tmp_path, _name())
         kafka = chosen.kafka.model_copy(update={"make_topics": False, "partitions": 2})
         runtime: Service = build(chosen.model_copy(update={"kafka": kafka})).state.runtime
         caplog.set_level("INFO", "services")
@@ -78,11 +79,32 @@ async def test_a_database_that_is_as_it_should_be_passes(stack_infra: Infrastruc
     await runtime.stop()
 
 
+@dataclass
+class _Around:
+    kafka: str
+    mongo: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"bootstrap": self.kafka, "session_timeout_ms": 1000, "heartbeat_interval_ms": 200, "idempotent": False}
+
+    @property
+    def client(self) -> dict[str, Any]:
+        return {"bootstrap_servers": self.kafka}
+
+    def elsewhere(self) -> Elsewhere | None:
+        return None
+
+    def kill(self, name: str) -> None:
+        raise AssertionError(name)
+
+
+def _name() -> str:
+    return f"preflight_{uuid.uuid4().hex[:12]}"
+
+
 def _service(address: str, folder: Path) -> Service:
-    around = Embedded(folder)
-    around.kafka, around.mongo = "127.0.0.1:1", address
-    chosen = settings(around, folder, f"preflight_{uuid.uuid4().hex[:12]}")
-    runtime: Service = build(chosen).state.runtime
+    runtime: Service = build(settings(_Around("127.0.0.1:1", address), folder, _name())).state.runtime
     return runtime
 
 
