@@ -28,17 +28,18 @@ AboutPerson = SignalReceived | SignalWithdrawn | ChoiceConfirmed | PersonMerged 
 def handlers(directory: Callable[[], Directory], policy: Policy) -> Handlers:
     """The handlers by type of event. `directory` gives the directory as it is now.
 
-    Signals that were refused and tests that were completed stand in streams of their own, which nothing here follows.
+    What was completed of tests stands in streams of its own, which nothing here follows; that a signal was refused,
+    before it was taken after all, stands in the signal's, and names no person.
     """
 
-    def handler(decide: Callable[..., Decision | None]) -> Handler:
+    def handler(decide: Callable[..., Decision | None], *, begins: bool = False) -> Handler:
         def decided(state: State | None, decoded: Decoded, context: Context) -> Decision | None:
             return decide(state, decoded.data, World(context, directory(), policy))
 
-        return Handler(_file, decided)
+        return Handler(_file, decided, begins)
 
     return {
-        SignalReceived: handler(cases.receive),
+        SignalReceived: handler(cases.receive, begins=True),
         SignalWithdrawn: handler(cases.withdraw),
         ChoiceConfirmed: handler(choices.take),
         PersonMerged: handler(cases.merge),

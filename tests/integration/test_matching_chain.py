@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from hulpketen_contracts import Event, PersonErased, PersonMerged, ProcessingLogged, ReferralState
+from hulpketen_contracts import Event, PersonErased, PersonMerged, ProcessingLogged, ReferralState, SignalRefused
 
 from services.chassis.mongo.aliases import Aliases
 from services.chassis.pipeline.model import Record
@@ -118,6 +118,20 @@ async def test_from_a_signal_to_help_that_ended(
     versions = [e.data.version for e in told if isinstance(e.data, ReferralState)]
     assert versions == [1, 2, 3, 4, 5]
     assert person not in proposals.text + made.text + str(shown) + ended.text + closed.text
+
+
+async def test_a_signal_that_was_refused_and_then_taken_is_matched_and_can_be_taken_back(
+    matching: Matching, intake: Neighbour
+) -> None:
+    given = signal(person=str(uuid.uuid4()))
+    stream = f"signal-{given.signal}"
+    refused = SignalRefused(signal=given.signal, municipality=ASSEN, sender=given.sender, reasons=["sender-unknown"])
+    for event in (refused, refused, given):
+        await intake.publish(event, stream)
+    (case,) = (await matching.file(given.person, lambda file: bool(file.get("cases"))))["cases"]
+    assert case["status"] == "open"
+    await intake.publish(withdrawal(given), stream)
+    await matching.file(given.person, lambda file: "flagged" in file)
 
 
 async def test_who_may_not_sees_nothing(matching: Matching, intake: Neighbour) -> None:

@@ -129,6 +129,7 @@ def _step(decoded: Decoded, handler: Handler, record: Record, traceparent: str |
         origin=envelope.origin or envelope.time,
         position=envelope.position,
         reference=decoded.data.REFERENCE,
+        begins=handler.begins,
         record=record,
     )
 

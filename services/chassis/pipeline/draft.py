@@ -30,6 +30,9 @@ class KeyMemory(NamedTuple):
     time: timedelta = timedelta(hours=24)
 
 
+_UNSEEN = (0, 0)
+
+
 @dataclass(slots=True)
 class Step:
     """One thing to do to an aggregate: an event that arrived, or a command."""
@@ -41,6 +44,7 @@ class Step:
     # An event:
     position: Position | None = None
     reference: bool = False
+    begins: bool = False
     record: Record | None = None
     was_parked: bool = False
     # A command:
@@ -134,14 +138,15 @@ class Draft:
         at = (position.epoch, position.seq)
         seen = self._seen(position)
         follows = at == (mark[0], mark[1] + 1) or (position.epoch > mark[0] and position.seq == 1)
-        if not (seen or follows or step.reference):
+        first = step.begins and mark == _UNSEEN
+        if not (seen or follows or first or step.reference):
             return False
         if step.was_parked:
             self.outcome.unpark.append(position)
         return seen or self._apply(step, position)
 
     def _seen(self, position: Position) -> bool:
-        mark = self._doc["in"].get(position.stream, (0, 0))
+        mark = self._doc["in"].get(position.stream, _UNSEEN)
         return "erased" in self._doc or position[1:] <= tuple(mark)
 
     def _apply(self, step: Step, position: Position) -> bool:
@@ -157,7 +162,7 @@ class Draft:
 
     def _pass_over(self, stream: str, skipped: frozenset[Position]) -> tuple[int, int]:
         """The watermark of a stream, moved on over what operations skipped."""
-        epoch, seq = self._doc["in"].get(stream, (0, 0))
+        epoch, seq = self._doc["in"].get(stream, _UNSEEN)
         while skipped and (after := _skipped_after(stream, epoch, seq, skipped)):
             epoch, seq = after
             self._doc["in"][stream] = [epoch, seq]

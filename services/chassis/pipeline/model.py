@@ -59,11 +59,13 @@ Decide = Callable[[State | None, Context], Decision | None]
 class Handler(NamedTuple):
     """How a service takes one type of event: which aggregate it feeds (None: not for us), and what follows from it.
 
-    Every type of a stream that a service follows must be routed: the others would look like a gap.
+    Every type of a stream that a service follows must be routed: the others would look like a gap. `begins`: before an
+    event of this type, of which a stream has one, none is for the service: so it is the first, whatever its number.
     """
 
     route: Callable[[Decoded], str | None]
     decide: Callable[[State | None, Decoded, Context], Decision | None]
+    begins: bool = False
 
 
 Handlers = Mapping[type[Event], Handler]
