@@ -57,11 +57,13 @@ class Embedded:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """It joins a group in half the session timeout, and has no idempotent producer."""
+        """It joins a group in half the session timeout, waits the whole time for records even where some come, and has
+        no idempotent producer."""
         return {
             "bootstrap": self.kafka,
             "session_timeout_ms": 1000,
             "heartbeat_interval_ms": 200,
+            "fetch_wait_ms": 30,
             "idempotent": False,
             "make_topics": True,
             "incarnation_check_s": 0.5,

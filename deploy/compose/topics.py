@@ -14,7 +14,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from pydantic import BaseModel
 
-from deploy.kafka.cluster import Cluster
+from deploy.kafka.cluster import Cluster, DirectoryUnread
 from deploy.kafka.desired import desired
 from deploy.local.folder import write_private
 from services.chassis.settings import KafkaSettings, load
@@ -34,16 +34,23 @@ def main() -> None:
     end = time.monotonic() + _WITHIN_S
     while True:
         try:
-            wanted = desired(PROFILE, cluster.organisations())
+            users = desired(PROFILE, _partners(cluster)).users
             break
         except KafkaException as error:
             if time.monotonic() > end:
                 sys.exit(f"Kafka did not answer within {_WITHIN_S:.0f} s: {error}; look at its log")
         time.sleep(0.5)
-    for user in wanted.users:
+    for user in users:
         if not (PASSWORDS / user).exists():
             write_private(PASSWORDS / user, secrets.token_urlsafe(32))
     os.execvp("hulpketen", ["hulpketen", "topics", "apply", "--profile", PROFILE, "--passwords", str(PASSWORDS)])  # noqa: S606
+
+
+def _partners(cluster: Cluster) -> list[str]:
+    try:
+        return cluster.organisations()
+    except DirectoryUnread:
+        return []  # at the first start there is none yet; in any other case `apply` says what is wrong
 
 
 if __name__ == "__main__":
