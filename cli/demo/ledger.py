@@ -95,11 +95,15 @@ class Ledger:
     def saw(self, organisation: str, event: Decoded, at: float) -> None:
         """An event came through an organisation's reader, after it dropped what it had seen."""
         data = event.data
-        assert isinstance(data, PartnerReferralChanged | PartnerCaseChanged)
-        subject = data.referral if isinstance(data, PartnerReferralChanged) else data.case
         if (organisation, event.envelope.id) in self._events:
-            return self.find("doubled", f"{organisation} got {data.change} twice")
+            return self.find("doubled", f"{organisation} got an event twice: {event.envelope.type}")
         self._events.add((organisation, event.envelope.id))
+        if isinstance(data, PartnerReferralChanged | PartnerCaseChanged):
+            self._changed(organisation, data, at)
+        return None
+
+    def _changed(self, organisation: str, data: PartnerReferralChanged | PartnerCaseChanged, at: float) -> None:
+        subject = data.referral if isinstance(data, PartnerReferralChanged) else data.case
         proposed = data.change == PROPOSED
         newest = self._in_order(organisation, subject, data.version, data.change, proposed)
         if not proposed:
@@ -110,7 +114,6 @@ class Ledger:
                 self.latest[subject] = data.status
         elif newest:
             self.cases[subject] = data
-        return None
 
     def _in_order(self, organisation: str, subject: str, version: int, change: str, proposed: bool) -> bool:
         """Whether this is the newest; a version that came before is doubled, one below a later one out of order."""

@@ -2,6 +2,7 @@
 
 from hulpketen_contracts.cases import CaseClosed, CaseOpened, CaseState, CaseUpdated
 from hulpketen_contracts.catalogue import CATALOGUE, EVENTS, TOPICS, Topic
+from hulpketen_contracts.checkpoints import CheckpointPublished
 from hulpketen_contracts.codec import (
     CONTENT_TYPE,
     STRUCTURED_CONTENT_TYPE,
@@ -20,7 +21,7 @@ from hulpketen_contracts.envelope import MAX_EVENT_BYTES, Envelope, Position
 from hulpketen_contracts.errors import DecodeError, EncodeError, EventTooLarge, PersonalDataRefused
 from hulpketen_contracts.event import Event, Part
 from hulpketen_contracts.help import HelpEnded, HelpStarted
-from hulpketen_contracts.partners import PartnerCaseChanged, PartnerReferralChanged
+from hulpketen_contracts.partners import PartnerCaseChanged, PartnerCheckpointPublished, PartnerReferralChanged
 from hulpketen_contracts.persons import PersonErased, PersonMerged
 from hulpketen_contracts.processing import ProcessingLogged
 from hulpketen_contracts.referrals import (
@@ -50,6 +51,7 @@ __all__ = [
     "CaseOpened",
     "CaseState",
     "CaseUpdated",
+    "CheckpointPublished",
     "ChoiceConfirmed",
     "Deadline",
     "DeadlineApproaching",
@@ -67,6 +69,7 @@ __all__ = [
     "OrganisationChanged",
     "Part",
     "PartnerCaseChanged",
+    "PartnerCheckpointPublished",
     "PartnerReferralChanged",
     "PersonErased",
     "PersonMerged",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hulpketen_contracts.cases import CaseClosed, CaseOpened, CaseUpdated
+from hulpketen_contracts.checkpoints import CheckpointPublished
 from hulpketen_contracts.deadlines import DeadlineApproaching, DeadlinePassed
 from hulpketen_contracts.directory import OrganisationChanged, ServiceChanged
 from hulpketen_contracts.event import Event
 from hulpketen_contracts.help import HelpEnded, HelpStarted
-from hulpketen_contracts.partners import PartnerCaseChanged, PartnerReferralChanged
+from hulpketen_contracts.partners import PartnerCaseChanged, PartnerCheckpointPublished, PartnerReferralChanged
 from hulpketen_contracts.persons import PersonErased, PersonMerged
 from hulpketen_contracts.processing import ProcessingLogged
 from hulpketen_contracts.referrals import (
@@ -49,8 +50,10 @@ EVENTS: tuple[type[Event], ...] = (
     ServiceChanged,
     OrganisationChanged,
     ProcessingLogged,
+    CheckpointPublished,
     PartnerReferralChanged,
     PartnerCaseChanged,
+    PartnerCheckpointPublished,
 )
 
 CATALOGUE: dict[str, type[Event]] = {event.TYPE: event for event in EVENTS}
@@ -83,6 +86,7 @@ TOPICS: dict[str, Topic] = {
         _topic("cases", ("matching",), ("intake", "notifications", "audit"), "Cases, referrals, help and deadlines."),
         _topic("directory", ("matching",), ("intake", "notifications", "audit"), "Help on offer, and who offers it."),
         _topic("processing-log", _ALL, ("audit",), "Looks at personal data."),
+        _topic("checkpoints", ("audit",), ("notifications",), "How far the audit's trail is signed."),
         _topic("partners.{organisation}", ("notifications",), (), "What one partner may see, numbered 1, 2, 3 …"),
     )
 }

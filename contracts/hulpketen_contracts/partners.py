@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from hulpketen_contracts.checkpoints import Announced
 from hulpketen_contracts.event import Event
 from hulpketen_contracts.referrals import Proposal
 from hulpketen_contracts.values import (
@@ -72,3 +73,11 @@ class PartnerCaseChanged(Event):
     proposals: Annotated[list[Proposal], Field(max_length=50)] | None = None
     result: CaseResult | None = None
     flags: Annotated[list[Code], Field(max_length=20)] = Field(default_factory=list)
+
+
+class PartnerCheckpointPublished(Announced, Event):
+    """How far the audit's trail is signed: with it every partner can see for itself that nothing is rewritten."""
+
+    TYPE = "nl.hulpketen.partners.checkpoint-published.v1"
+    TOPIC = "partners.{organisation}"
+    KEY = "size"

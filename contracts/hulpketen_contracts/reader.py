@@ -34,9 +34,9 @@ class Gap(Exception):
 class FeedReader:
     """Reads one organisation's feed. `last`: the number of the last line that is dealt with; 0 before the first.
 
-    Each method gives the event; None for one that was seen before, or where nothing is complete yet. It raises Gap,
-    and DecodeError for a line that this version of the contracts cannot read. Such a line counts as dealt with, so
-    that a new type of event holds nothing up; a line without a readable number changes nothing.
+    Each method gives the event; None for one that was seen before or is of a type that this version of the contracts
+    does not have, or where nothing is complete yet. It raises Gap, and DecodeError for a line that cannot be read. Such
+    a line counts as dealt with, so that it holds nothing up; a line without a readable number changes nothing.
     """
 
     def __init__(self, last: int = 0) -> None:
@@ -80,7 +80,12 @@ class FeedReader:
         if n != self.last + 1:
             raise Gap(self.last + 1, n)
         self.last = n
-        event = read()
+        try:
+            event = read()
+        except DecodeError as error:
+            if error.reason == "unknown-type":
+                return None  # who does not know of it cannot be waiting for it
+            raise
         if event.envelope.sequence not in (n, None):
             raise DecodeError("bad-headers", "the line's number is not the event's")
         return event

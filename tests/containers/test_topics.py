@@ -220,7 +220,9 @@ async def test_a_partner_reads_its_own_topic_in_groups_of_its_own(operator: Oper
         assert await _first(operator.settings(f"partner-{OTHER}"), f"partners.{OTHER}", group) == RECORD.value
 
 
-@pytest.mark.parametrize("topic", [f"partners.{OTHER}", "signals", "cases", "directory", "processing-log"])
+@pytest.mark.parametrize(
+    "topic", [f"partners.{OTHER}", "signals", "cases", "directory", "processing-log", "checkpoints"]
+)
 async def test_a_partner_reads_nothing_else(operator: Operator, topic: str) -> None:
     with pytest.raises(TopicAuthorizationFailedError):
         await _first(operator.settings(f"partner-{ONE}"), topic, f"partner-{ONE}")

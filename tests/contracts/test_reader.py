@@ -90,12 +90,17 @@ def test_each_number_is_given_once_and_in_order_whatever_comes(numbers: list[int
     assert given_out == list(range(1, reader.last + 1))
 
 
-def test_a_new_type_of_event_holds_nothing_up() -> None:
+def test_a_new_type_of_event_is_passed_over() -> None:
     reader = FeedReader()
-    unknown = sse(1).replace("referral-changed.v1", "help-rated.v1")
+    assert reader.sse(1, sse(1).replace("referral-changed.v1", "help-rated.v1")) is None
+    assert version(reader.sse(2, sse(2))) == 2
+
+
+def test_a_new_version_of_an_event_is_told_and_holds_nothing_up() -> None:
+    reader = FeedReader()
     with pytest.raises(DecodeError) as raised:
-        reader.sse(1, unknown)
-    assert raised.value.reason == "unknown-type"
+        reader.sse(1, sse(1).replace("referral-changed.v1", "referral-changed.v2"))
+    assert raised.value.reason == "unknown-version"
     assert version(reader.sse(2, sse(2))) == 2
 
 

@@ -44,7 +44,7 @@ async def test_topics_that_are_missing_are_named_and_waited_for(
         assert "topic cases" in what or "topic signals" in what
         assert "hulpketen topics apply" in todo
         admin = KafkaAdmin(kafka)
-        await admin.make_topics(["signals", "cases", "directory", "processing-log"])
+        await admin.make_topics(["signals", "cases", "directory", "processing-log", "checkpoints"])
         await admin.close()
         await ready(runtime)
         await runtime.stop()
