@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
 from hulpketen_contracts import DecodeError, PersonErased, peek
 
 from services.audit import metrics
-from services.audit.domain.entry import NONCE_BYTES, Document, Entry, leaf, read
+from services.audit.contents import SubjectKey, SubjectKeys
+from services.audit.domain.entry import Document, Entry, leaf, read
 from services.audit.store import AnotherWrites, TrailStore
 from services.chassis.pipeline.errors import LeaseLost, StoreUnavailable
 from services.chassis.pipeline.model import DeadLetter, Record
@@ -19,7 +19,6 @@ from services.chassis.telemetry import RecordSpan, start_record_span
 
 Bury = Callable[[Sequence[DeadLetter]], Awaitable[None]]
 Clock = Callable[[], datetime]
-Random = Callable[[int], bytes]
 
 
 class WriterLease(Protocol):
@@ -71,15 +70,15 @@ class Writer:
         store: TrailStore,
         lease: WriterLease,
         bury: Bury,
+        keys: SubjectKeys,
         *,
         clock: Clock = now,
-        random: Random = secrets.token_bytes,
     ) -> None:
         self._store = store
         self._lease = lease
         self._bury = bury
         self._clock = clock
-        self._random = random
+        self._keys = keys
         self._next = 0
         self._fence: int | None = None  # the number under which the rest was read; None: read it again
         self._erased: set[str] = set()
@@ -142,12 +141,13 @@ class Writer:
             self._erased |= erased
         await self._append({entry.event_id: entry for entry in entries})
         if erased:
+            self._keys.drop(erased)
             await self._store.erase(erased, self._clock())
 
     async def _append(self, fresh: dict[str, Entry]) -> None:
         """Insert first and ask later: nearly every batch is new, so that its one insert is all the database does."""
         while fresh:
-            inserted = await self._store.append(list(self._leaves(list(fresh.values()))))
+            inserted = await self._store.append(await self._leaves(list(fresh.values())))
             self._next += inserted
             metrics.entries.inc(inserted)
             if inserted == len(fresh):
@@ -157,11 +157,14 @@ class Writer:
                 raise StoreUnavailable("a majority does not have an entry yet that the trail has")
             fresh = {event_id: entry for event_id, entry in fresh.items() if event_id not in known}
 
-    def _leaves(self, entries: Sequence[Entry]) -> Iterator[Document]:
-        nonces = self._random(NONCE_BYTES * len(entries))
-        for n, entry in enumerate(entries):
-            nonce = nonces[n * NONCE_BYTES : (n + 1) * NONCE_BYTES]
-            yield leaf(entry, self._next + n, nonce, erased=entry.person in self._erased)
+    async def _leaves(self, entries: Sequence[Entry]) -> list[Document]:
+        persons = {entry.person for entry in entries if entry.person and entry.person not in self._erased}
+        keys, nobody = await self._keys.all(persons), self._keys.nobody()
+
+        def key(entry: Entry) -> SubjectKey | None:
+            return keys.get(entry.person) if entry.person else nobody
+
+        return [leaf(entry, self._next + n, key(entry)) for n, entry in enumerate(entries)]
 
     def _show_lag(self, entry: Entry) -> None:
         metrics.lag.set(max(0.0, (self._clock() - entry.at).total_seconds()))

@@ -9,6 +9,7 @@ from hulpketen_contracts import TOPICS
 
 from services.audit import metrics
 from services.audit.api import routes
+from services.audit.contents import SubjectKeys
 from services.audit.events import Writer
 from services.audit.settings import Settings
 from services.audit.store import SCHEMA, TrailStore
@@ -33,6 +34,7 @@ def build(settings: Settings) -> App:
         "audit", settings, topics=TOPICS_OF_THE_CHAIN, batch_handler=handle, single_writer=True, schema=SCHEMA
     )
     store = TrailStore(service.database)
+    keys = SubjectKeys(store, service.keys, now, settings.audit.key_period_days)
     lease = service.writer_lease or service.lease("writer")
 
     async def bury(letters: Sequence[DeadLetter]) -> None:
@@ -44,10 +46,13 @@ def build(settings: Settings) -> App:
         writer.show_rest()
 
     async def erase(persons: Collection[str]) -> None:
-        await store.erase(await store.with_aliases(persons), now())
+        persons = await store.with_aliases(persons)
+        keys.drop(persons)
+        await store.erase(persons, now())
 
     service.catch_up.erase = erase
-    writer = Writer(store, lease, bury, clock=now)
+    writer = Writer(store, lease, bury, keys, clock=now)
+    service.every("keys", 1, keys.turn)
     service.every("writer_lease", settings.pipeline.lease_s / 4, hold)
     return create_app(
         "audit", runtime=service, settings=settings, routers=[routes(store, service.processing_log.record, now)]

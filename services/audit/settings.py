@@ -19,6 +19,7 @@ class AuditSettings(Section):
         description="How long to wait after a batch that was not full, so that the next one is larger: "
         "an entry costs a quarter in a batch of 500 of what it costs in one of 20.",
     )
+    key_period_days: int = Field(7, ge=1, le=366, description="Days for which new persons share a wrapping key.")
 
 
 class Settings(ChassisSettings):

@@ -24,9 +24,12 @@ INDEXES = (
     Index("entries", ("type", "at", "_id"), "search()"),
     Index("entries", ("about.case",), "search() by case", sparse=True),
     Index("entries", ("about.person",), "erase()", sparse=True),
+    Index("entries", ("about.trace",), "the processing log, by trace", sparse=True),
     Index("aliases", ("into",), "with_aliases()"),
 )
 SCHEMA = Schema((*CHASSIS, *INDEXES))
+# Entries of before contents were kept have a nonce of their own.
+_PLAIN = {"about.sealed": 0, "about.nonce": 0}
 
 
 class TrailBroken(Exception):
@@ -45,6 +48,7 @@ class TrailStore:
         self._state = database["trail"]
         self._tombstones = database["tombstones"]
         self._aliases = database["aliases"]
+        self._keys = database["person_keys"]
 
     async def next_index(self) -> int:
         """Where the trail goes on. Raises TrailBroken where an index is missing since the last time this was asked."""
@@ -107,7 +111,25 @@ class TrailStore:
             await self._tombstones.bulk_write(
                 [UpdateOne({"_id": person}, {"$setOnInsert": {"at": at}}, upsert=True) for person in persons]
             )
+            await self._keys.delete_many({"_id": {"$in": list(persons)}})
             await self._entries.update_many({"about.person": {"$in": list(persons)}}, {"$unset": {"about": ""}})
+
+    async def keys(self, persons: Collection[str]) -> list[Document]:
+        """The wrapped keys of these persons: {_id: person, label, key}."""
+        async with available():
+            return await self._keys.find({"_id": {"$in": list(persons)}}).to_list(None)
+
+    async def add_keys(self, documents: Sequence[Document]) -> set[str]:
+        """Store these keys. Whose went in: not those of persons who have one already."""
+        async with available():
+            try:
+                await self._keys.insert_many(documents, ordered=False)
+            except BulkWriteError as error:
+                if passes(error):
+                    raise
+                taken = {documents[n]["_id"] for n in _taken(error.details)}
+                return {document["_id"] for document in documents} - taken
+        return {document["_id"] for document in documents}
 
     async def search(self, search: Search, page: int, per_page: int) -> tuple[list[Document], int]:
         """One page (from 1) of what fits, in the order of time, and how many fit in all."""
@@ -115,7 +137,7 @@ class TrailStore:
             # With every type named the index on type and time gives the order of time, by merging: one index less.
             types = [search.type] if search.type or search.case else await self._entries.distinct("type")
             query = _query(search, types)
-            found = self._entries.find(query, {"about.nonce": 0}).sort([("at", ASCENDING), ("_id", ASCENDING)])
+            found = self._entries.find(query, _PLAIN).sort([("at", ASCENDING), ("_id", ASCENDING)])
             entries = await found.skip((page - 1) * per_page).limit(per_page).to_list(per_page)
             if search == Search():
                 return entries, await self._entries.estimated_document_count()
@@ -124,7 +146,7 @@ class TrailStore:
     async def entry(self, index: int) -> Document | None:
         """The entry with this number."""
         async with available():
-            return await self._entries.find_one({"_id": index}, {"about.nonce": 0})
+            return await self._entries.find_one({"_id": index}, _PLAIN)
 
 
 def _inserted_before(details: Any) -> int:
@@ -136,6 +158,16 @@ def _inserted_before(details: Any) -> int:
     if "eventId" not in failure.get("keyPattern", {}):
         raise AnotherWrites(f"index {failure.get('keyValue', {}).get('_id')} is taken")
     return int(failure["index"])
+
+
+def _taken(details: Any) -> list[int]:
+    """Which of an unordered insert were there already. Raises StoreUnavailable for any other failure."""
+    if details.get("writeConcernErrors"):
+        raise StoreUnavailable("write concern")
+    for failure in details["writeErrors"]:
+        if failure["code"] != DUPLICATE:
+            raise StoreUnavailable(f"code {failure['code']}")
+    return [failure["index"] for failure in details["writeErrors"]]
 
 
 def _query(search: Search, types: Sequence[str | None]) -> Document:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from services.chassis.keys import KeyedHasher, KeyProvider, Sealer, new_key
+from services.chassis.data_keys import make_keys, open_keys, period
+from services.chassis.keys import KeyedHasher, KeyProvider, Sealer
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.intake.domain.client import Identifier
 from services.intake.domain.identity import Found, Known, Trace, claims, resolve
@@ -18,7 +19,6 @@ from services.intake.domain.person import Values, merged
 from services.intake.store import Document, IntakeStore
 
 _TRIES = 8
-_DAY_S = 86_400
 
 
 class Entry(NamedTuple):
@@ -207,24 +207,17 @@ class Vault:
         self, municipality: str, pseudonyms: Iterable[str]
     ) -> tuple[dict[str, Document], dict[str, bytes]]:
         documents = await self._store.persons(set(pseudonyms))
-        keys: dict[str, bytes] = {}
-        by_label: dict[str, list[Document]] = {}
-        for document in documents.values():
-            by_label.setdefault(document["label"], []).append(document)
-        for label, group in by_label.items():
-            opened = await self._keys.unwrap(label, [document["key"] for document in group])
-            keys |= {document["_id"]: key for document, key in zip(group, opened, strict=True)}
+        keys = await open_keys(self._keys, documents.values())
         missing = [person for person in pseudonyms if person not in documents]
         if missing:
-            label, fresh = self._label(municipality), [new_key() for _ in missing]
-            for person, key, wrapped in zip(missing, fresh, await self._keys.wrap(label, fresh), strict=True):
-                keys[person] = key
-                documents[person] = {"_id": person, "v": 0, "label": label, "key": wrapped, "values": {}, "births": {}}
+            made, new = await make_keys(self._keys, self._label(municipality), missing)
+            documents |= {person: each | {"v": 0, "values": {}, "births": {}} for person, each in made.items()}
+            keys |= new
         return documents, keys
 
     def _label(self, municipality: str) -> str:
         """The wrapping key of new persons: of a municipality and a period."""
-        return f"persons/{municipality}/{int(self._clock().timestamp()) // _DAY_S // self._period}"
+        return f"persons/{municipality}/{period(self._clock(), self._period)}"
 
 
 def _pseudonym() -> str:

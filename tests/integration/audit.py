@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import uuid
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from hulpketen_contracts import CaseOpened
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pydantic import SecretStr
 
+from services.audit.contents import SubjectKeys
 from services.audit.domain.entry import Document
-from services.audit.events import Writer
+from services.audit.events import Writer, WriterLease, now
 from services.audit.store import INDEXES, TrailStore
+from services.chassis.keys import FileKeyProvider
 from services.chassis.mongo.database import connect
 from services.chassis.mongo.indexes import make_all
 from services.chassis.pipeline.model import DeadLetter, Record
@@ -49,16 +54,31 @@ async def a_database(infrastructure: Infrastructure) -> AsyncIterator[Database]:
     """A database of one's own, with the indexes of the trail; it goes at the end."""
     name = f"audit_{uuid.uuid4().hex[:8]}"
     client = connect(MongoSettings(uri=SecretStr(infrastructure.mongo), database=name))
+    folder = tempfile.TemporaryDirectory(prefix="audit-keys-")
     try:
+        _keys[name] = FileKeyProvider(Path(folder.name) / "keys.json")
         await make_all(client[name], INDEXES)
         yield client[name]
     finally:
+        del _keys[name]
+        folder.cleanup()
         await client.drop_database(name)
         client.close()
 
 
-def writer(database: Database) -> Writer:
-    return Writer(TrailStore(database), AlwaysHeld(), Buried())
+_keys: dict[str, FileKeyProvider] = {}
+
+
+def subject_keys(
+    database: Database, store: TrailStore | None = None, seconds: Callable[[], float] = monotonic
+) -> SubjectKeys:
+    """Those of this database: the same for all writers of a test."""
+    return SubjectKeys(store or TrailStore(database), _keys[database.name], now, 7, seconds)
+
+
+def writer(database: Database, lease: WriterLease | None = None, store: TrailStore | None = None) -> Writer:
+    store = store or TrailStore(database)
+    return Writer(store, lease or AlwaysHeld(), Buried(), subject_keys(database, store))
 
 
 def a_person() -> str:

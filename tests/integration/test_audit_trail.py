@@ -11,13 +11,25 @@ from typing import Any
 import pytest
 from hulpketen_contracts import PersonErased, PersonMerged
 
-from services.audit.domain.entry import Document, commitment, read
+from services.audit.contents import Contents, opens
+from services.audit.domain.entry import Document, read
 from services.audit.events import Writer
 from services.audit.store import TrailBroken, TrailStore
 from services.chassis.pipeline.errors import LeaseLost, StoreUnavailable
 from services.chassis.pipeline.model import Record
 from tests.conftest import Infrastructure
-from tests.integration.audit import AlwaysHeld, Buried, Database, a_database, a_person, ids, record, trail, writer
+from tests.integration.audit import (
+    AlwaysHeld,
+    Buried,
+    Database,
+    a_database,
+    a_person,
+    ids,
+    record,
+    subject_keys,
+    trail,
+    writer,
+)
 
 
 @pytest.fixture
@@ -45,17 +57,21 @@ async def test_entries_are_numbered_without_gaps_and_a_delivery_again_adds_nothi
     entries = await trail(database)
     assert [e["_id"] for e in entries] == list(range(30))
     assert [e["eventId"] for e in entries] == ids(records)
-    for entry, of in zip(entries, records, strict=True):
-        content = read(of.headers, of.value).content
-        assert entry["commitment"] == commitment(entry["about"]["nonce"], content)
-    assert len({e["about"]["nonce"] for e in entries}) == 30
+    assert not [entry for entry in entries if "nonce" in entry["about"]]
+    contents = await Contents(subject_keys(database)).open(entries)
+    assert [content and content.committed for content in contents] == [
+        read(r.headers, r.value).content for r in records
+    ]
+    assert all(content and opens(content, entry) for content, entry in zip(contents, entries, strict=True))
+    assert len({content.nonce for content in contents if content}) == 30
 
 
 async def test_a_record_that_is_no_event_goes_to_the_dead_letters_alone(database: Database) -> None:
     buried = Buried()
     bad = Record("cases", 0, 7, None, b"no event", (("x", None),))
     good = [record(a_person()), record(a_person())]
-    dead = await Writer(TrailStore(database), AlwaysHeld(), buried).handle([good[0], bad, good[1]])
+    one = Writer(TrailStore(database), AlwaysHeld(), buried, subject_keys(database))
+    dead = await one.handle([good[0], bad, good[1]])
     assert [letter.record for letter in dead] == [bad]
     assert buried.letters == dead
     assert [e["eventId"] for e in await trail(database)] == ids(good)
@@ -82,7 +98,7 @@ async def test_a_writer_without_the_lease_adds_nothing(database: Database) -> No
     lease = AlwaysHeld()
     lease.fence = None
     with pytest.raises(LeaseLost):
-        await Writer(TrailStore(database), lease, Buried()).handle([record(a_person())])
+        await writer(database, lease).handle([record(a_person())])
     assert await trail(database) == []
 
 
@@ -98,7 +114,7 @@ async def test_after_an_insert_that_was_not_answered_the_trail_itself_says_what_
             return inserted
 
     records = [record(a_person()) for _ in range(8)]
-    one = Writer(Unanswered(database), AlwaysHeld(), Buried())
+    one = writer(database, store=Unanswered(database))
     with pytest.raises(StoreUnavailable):
         await one.handle(records)
     await one.handle(records)
@@ -147,6 +163,7 @@ async def test_erasing_takes_away_what_leads_to_the_person_and_leaves_every_leaf
     assert [e["_id"] for e in after if "about" in e] == [2]
     everything = json.dumps(after, default=str)
     assert not [person for person in (erased, alias, deeper) if person in everything]
+    assert [key["_id"] for key in await database["person_keys"].find().to_list(None)] == [other]
 
 
 async def test_what_comes_after_an_erasure_brings_nothing_of_the_person_back(database: Database) -> None:
@@ -168,6 +185,49 @@ async def test_an_erasure_that_was_cut_off_is_finished_when_it_is_delivered_agai
     erased = a_person()
     records = [record(erased), record(erased, PersonErased.TYPE)]
     with pytest.raises(StoreUnavailable):
-        await Writer(CutOff(database), AlwaysHeld(), Buried()).handle(records)
+        await writer(database, store=CutOff(database)).handle(records)
     await writer(database).handle(records)
     assert [("about" in e) for e in await trail(database)] == [False, False]
+
+
+async def test_with_the_key_goes_the_content_and_who_held_the_key_open_lets_go_of_it(database: Database) -> None:
+    erased, other = a_person(), a_person()
+    one = writer(database)
+    await one.handle([record(erased), record(other), record("", note="about nobody")])
+    before = await trail(database)
+    copy = Contents(subject_keys(database))
+    assert [content and content.data["person"] for content in await copy.open(before)] == [erased, other, ""]
+    await one.handle([record(erased, PersonErased.TYPE)])
+    # What somebody copied of the entries before the erasure cannot be opened by what is left.
+    assert [content is None for content in await Contents(subject_keys(database)).open(before)] == [True, False, False]
+    assert await one.handle([record(erased)]) == []
+    assert "about" not in (await trail(database))[-1]
+
+
+async def test_an_entry_of_before_contents_were_kept_has_none(database: Database) -> None:
+    await writer(database).handle([record(a_person())])
+    await database["entries"].update_one({"_id": 0}, {"$set": {"about.nonce": b"n"}, "$unset": {"about.sealed": ""}})
+    assert await Contents(subject_keys(database)).open(await trail(database)) == [None]
+
+
+async def test_two_writers_that_meet_at_a_new_person_have_one_key(database: Database) -> None:
+    person = a_person()
+    both = [subject_keys(database) for _ in range(2)]
+    found = await asyncio.gather(*(keys.all([person]) for keys in both))
+    assert len({keys[person].nonce("event") for keys in found}) == 1
+
+
+async def test_opened_keys_are_held_for_ten_seconds_at_most(database: Database) -> None:
+    seconds = iter(range(100))
+    keys = subject_keys(database, seconds=lambda: float(next(seconds)))
+    person, other = a_person(), a_person()
+    await keys.all([person])
+    await database["person_keys"].delete_many({})
+    assert set(await keys.known([person])) == {person}
+    for _ in range(7):
+        await keys.turn()
+    assert await keys.known([person]) == {}
+    await keys.all([other])
+    keys.drop([other])
+    await database["person_keys"].delete_many({})
+    assert await keys.known([other]) == {}

@@ -36,6 +36,7 @@ async def test_of_the_audit(stack_infra: Infrastructure) -> None:
         assert await store.append([entry(n) for n in range(MANY)]) == MANY
         await store.next_index()
         await store.alias([(f"alias-{n}", f"person-{n}") for n in range(MANY)])
+        await store.add_keys([{"_id": f"person-{n}"} for n in range(MANY)])
         await world.database["tombstones"].insert_one({"_id": "somebody", "at": THEN})
         await world.begin()
 
@@ -45,6 +46,8 @@ async def test_of_the_audit(stack_infra: Infrastructure) -> None:
         assert await store.erased() == {"somebody"}
         await store.alias([("alias-x", "alias-1")])
         assert await store.with_aliases(["person-1"]) == {"person-1", "alias-1", "alias-x"}
+        assert await store.add_keys([{"_id": "person-1"}, {"_id": "person-x"}]) == {"person-x"}
+        assert [key["_id"] for key in await store.keys(["person-1"])] == ["person-1"]
         await store.erase(["person-2"], THEN)
         assert (await store.entry(1) or {})["eventId"] == "event-1"
         since, until = THEN + 10 * DAY, THEN + 20 * DAY

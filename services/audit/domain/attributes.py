@@ -70,6 +70,14 @@ def attributes(headers: Headers) -> Attributes:
     )
 
 
+def committed_in(content: bytes) -> tuple[dict[str, str], bytes]:
+    """The context attributes and the data in what was committed to."""
+    number, _, rest = content.partition(b"\0")
+    *texts, data = rest.split(b"\0", 2 * int(number))
+    names, values = texts[: int(number)], texts[int(number) :]
+    return {name.decode(): value.decode() for name, value in zip(names, values, strict=True)}, data
+
+
 @lru_cache(maxsize=256)
 def _layout(names: tuple[str, ...]) -> _Layout:
     if len(set(names)) != len(names):

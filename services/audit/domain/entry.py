@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hmac
 import re
+import secrets
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from hulpketen_contracts import CATALOGUE, MAX_EVENT_BYTES, DecodeError, PersonMerged, decode
 from pydantic_core import from_json
@@ -19,14 +20,22 @@ from services.audit.domain.attributes import Headers, attributes
 
 Document = dict[str, Any]
 
-NONCE_BYTES = 32
 
 _ACTIVITIES = {event_type: event.ACTIVITY for event_type, event in CATALOGUE.items()}
 _ORGANISATION_FIELDS = ("organisation", "sender", "confirmedByOrganisation")
 
 _uuid = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+_trace_id = re.compile(r"(?!0{32})[0-9a-f]{32}").fullmatch
 _code = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}").fullmatch
 _source = re.compile(r"urn:nld:oin:[0-9]{20}:systeem:[a-z0-9-]{1,40}").fullmatch
+
+
+class Key(Protocol):
+    """The key of whom an entry is about."""
+
+    def nonce(self, event_id: str) -> bytes: ...
+
+    def seal(self, content: bytes, bound_to: bytes) -> bytes: ...
 
 
 class Entry(NamedTuple):
@@ -39,7 +48,7 @@ class Entry(NamedTuple):
     organisation: str | None
     activity: str | None
     person: str | None
-    about: dict[str, str]
+    about: Document
     content: bytes
     merged_into: str | None
     traceparent: str | None
@@ -62,19 +71,22 @@ def read(headers: Headers, value: bytes | None) -> Entry:
         _organisation(data),
         _ACTIVITIES[found.type] or _plain(data.get("activity")),
         person,
-        _about(person, _id(data.get("case"))),
+        _about(person, _id(data.get("case")), _trace(data, found.traceparent)),
         found.committed + (value or b""),
         _id(data.get("into")) if found.type == PersonMerged.TYPE else None,
         found.traceparent,
     )
 
 
-def leaf(entry: Entry, index: int, nonce: bytes, *, erased: bool = False) -> Document:
-    """The document of an entry at its place in the trail. `nonce`: 32 random bytes, used for this entry alone.
+def leaf(entry: Entry, index: int, key: Key | None) -> Document:
+    """The document of an entry at its place in the trail.
 
-    `about` holds all that leads to a person or opens the commitment: erasing is unsetting it, and the leaf stays.
-    `erased`: the person was erased before this entry came, so that it never has one.
+    `about` holds all that leads to a person or tells the content: erasing is unsetting it, and the leaf stays.
+    `key` is None where the person was erased before this entry came, so that it never has one; its commitment is then
+    made with a nonce that nobody keeps.
     """
+    nonce = key.nonce(entry.event_id) if key else secrets.token_bytes(32)
+    bound = commitment(nonce, entry.content)
     document: Document = {
         "_id": index,
         "at": entry.at,
@@ -83,10 +95,10 @@ def leaf(entry: Entry, index: int, nonce: bytes, *, erased: bool = False) -> Doc
         "organisation": entry.organisation,
         "activity": entry.activity,
         "eventId": entry.event_id,
-        "commitment": commitment(nonce, entry.content),
+        "commitment": bound,
     }
-    if not erased:
-        document["about"] = entry.about | {"nonce": nonce}
+    if key:
+        document["about"] = entry.about | {"sealed": key.seal(entry.content, bound)}
     return document
 
 
@@ -127,13 +139,16 @@ def _organisation(data: Document) -> str | None:
     return None
 
 
-def _about(person: str | None, case: str | None) -> dict[str, str]:
-    about: dict[str, str] = {}
-    if person:
-        about["person"] = person
-    if case:
-        about["case"] = case
-    return about
+def _about(person: str | None, case: str | None, trace: bytes | None) -> Document:
+    found = {"person": person, "case": case, "trace": trace}
+    return {name: value for name, value in found.items() if value}
+
+
+def _trace(data: Document, traceparent: str | None) -> bytes | None:
+    """The id of the trace: a line of the processing log says it itself, an event by how it travelled."""
+    said = data.get("traceId")
+    found = _trace_id(said if isinstance(said, str) else (traceparent or "")[3:35])
+    return bytes.fromhex(found[0]) if found else None
 
 
 def _plain(value: object) -> str | None:

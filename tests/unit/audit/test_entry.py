@@ -14,7 +14,8 @@ from hulpketen_contracts import CaseOpened, DecodeError, PersonErased, PersonMer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.audit.domain.attributes import attributes
+from services.audit.contents import SubjectKey
+from services.audit.domain.attributes import attributes, committed_in
 from services.audit.domain.entry import commitment, leaf, read
 
 EVENT = "7d444840-9dc0-51d1-b245-5ffdce74fad2"
@@ -22,7 +23,8 @@ PERSON = "0b6a1a4e-8f43-4c0e-9d2f-5b8f0e6f9a11"
 CASE = "c1f3d9a2-0000-4000-8000-000000000001"
 SOURCE = "urn:nld:oin:00000099000000000001:systeem:hulpketen-matching"
 MADE, OPENED, LOGGED = ReferralMade.TYPE, CaseOpened.TYPE, ProcessingLogged.TYPE
-NONCE = bytes(range(32))
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+KEY = SubjectKey(bytes(range(32)))
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
@@ -38,7 +40,7 @@ def headers(event_type: str = OPENED, **changed: bytes | None) -> Headers:
         "ce_streamepoch": b"1",
         "ce_streamseq": b"1",
         "content-type": b"application/json",
-        "traceparent": b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
+        "traceparent": b"00-" + TRACE.encode() + b"-b7ad6b7169203331-00",
     } | changed
     return tuple(given.items())
 
@@ -49,7 +51,7 @@ def body(**fields: Any) -> bytes:
 
 def test_an_entry_says_when_what_and_who_acted_and_nothing_of_a_person() -> None:
     entry = read(headers(MADE), body(fromOrganisation="gemeente-assen", toOrganisation="gkb", decidedBy="professional"))
-    document = leaf(entry, 7, NONCE)
+    document = leaf(entry, 7, KEY)
     plain = {name: value for name, value in document.items() if name != "about"}
     assert plain == {
         "_id": 7,
@@ -59,11 +61,13 @@ def test_an_entry_says_when_what_and_who_acted_and_nothing_of_a_person() -> None
         "organisation": "gemeente-assen",
         "activity": entry.activity,
         "eventId": EVENT,
-        "commitment": hmac.new(NONCE, entry.content, hashlib.sha256).digest(),
+        "commitment": hmac.new(KEY.nonce(EVENT), entry.content, hashlib.sha256).digest(),
     }
     assert PERSON not in repr(plain)
     assert CASE not in repr(plain)
-    assert document["about"] == {"person": PERSON, "case": CASE, "nonce": NONCE}
+    sealed = document["about"].pop("sealed")
+    assert document["about"] == {"person": PERSON, "case": CASE, "trace": bytes.fromhex(TRACE)}
+    assert KEY.open(sealed, document["commitment"]) == entry.content
 
 
 @pytest.mark.parametrize(
@@ -94,13 +98,15 @@ def test_a_line_of_the_processing_log_brings_its_own_activity_and_subject() -> N
 
 def test_what_has_not_the_form_of_an_id_is_not_kept() -> None:
     entry = read(headers(), body(person="Jan de Vries", case="straat 1"))
-    assert (entry.person, entry.about) == (None, {})
+    assert (entry.person, entry.about) == (None, {"trace": bytes.fromhex(TRACE)})
 
 
 def test_of_a_person_erased_before_nothing_is_kept_beside_the_leaf() -> None:
-    document = leaf(read(headers(), body()), 0, NONCE, erased=True)
+    entry = read(headers(), body())
+    document, other = leaf(entry, 0, None), leaf(entry, 0, None)
     assert "about" not in document
-    assert NONCE not in document.values()
+    assert document["commitment"] != other["commitment"]
+    assert PERSON not in repr(document)
 
 
 def test_a_merge_says_into_whom_and_other_events_do_not() -> None:
@@ -134,6 +140,16 @@ def test_no_two_events_have_the_same_content(
         return attributes(headers() + more).committed + event[1]
 
     assert (content(one) == content(other)) == (one == other)
+    more = {name: value for name, value in headers() if name.startswith("ce_")}
+    assert committed_in(content(one)) == ({n: (v or b"").decode() for n, v in more.items()} | one[0], one[1])
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"), [("ab" * 16, "ab" * 16), ("0" * 32, None), ("AB" * 16, None), (7, TRACE), (None, TRACE)]
+)
+def test_a_line_of_the_processing_log_is_of_the_trace_that_it_says(said: object, expected: str | None) -> None:
+    found = read(headers(LOGGED), json.dumps({"traceId": said}).encode()).about.get("trace")
+    assert found == (bytes.fromhex(expected) if expected else None)
 
 
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))

@@ -1,0 +1,165 @@
+"""The contents of entries: sealed under the keys of those whom they are about, and gone with those keys."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from time import monotonic
+from typing import NamedTuple
+
+from pydantic_core import from_json
+
+from services.audit.domain.attributes import committed_in
+from services.audit.domain.entry import Document, commitment
+from services.audit.store import TrailStore
+from services.chassis.data_keys import make_keys, open_keys, period
+from services.chassis.keys import DerivedKey, KeyDestroyed, KeyProvider, Sealer
+from services.chassis.pipeline.errors import StoreUnavailable
+
+HELD_S = 10.0
+_TURN_S = 4.0  # two turns and the second between looks stay under HELD_S
+_TRIES = 8
+
+
+class Content(NamedTuple):
+    """What was committed to: the event's context attributes (`ce_…`) and its data. `committed`: the bytes, and `nonce`
+    with which the commitment of the entry can be made again from them."""
+
+    attributes: dict[str, str]
+    data: Document
+    committed: bytes
+    nonce: bytes
+
+
+class SubjectKey:
+    """The key of a person, or that of entries about nobody: nonces and contents of entries come from it."""
+
+    __slots__ = ("_key", "_sealer")
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._sealer = Sealer(key)
+
+    def nonce(self, event_id: str) -> bytes:
+        """32 bytes, of one entry alone; nobody can make them without the key, so that they die with it."""
+        return hmac.digest(self._key, b"nonce\0" + event_id.encode(), "sha256")
+
+    def seal(self, content: bytes, bound_to: bytes) -> bytes:
+        """What was committed to, bound to its commitment."""
+        return self._sealer.seal(content, bound_to)
+
+    def open(self, sealed: bytes, bound_to: bytes) -> bytes:
+        """Open it again. Raises SealBroken."""
+        return self._sealer.open(sealed, bound_to)
+
+
+class SubjectKeys:
+    """The keys of all persons of the trail. Opened ones are held for HELD_S at most: call `turn` each second."""
+
+    def __init__(
+        self,
+        store: TrailStore,
+        keys: KeyProvider,
+        clock: Callable[[], datetime],
+        period_days: int,
+        seconds: Callable[[], float] = monotonic,
+    ) -> None:
+        """Persons who come in one period of so many days share a wrapping key."""
+        self._store = store
+        self._keys = keys
+        self._clock = clock
+        self._period = period_days
+        self._seconds = seconds
+        self._nobody = DerivedKey(keys, "trail-contents", oldest=True)
+        self._nobodys: SubjectKey | None = None
+        self._young: dict[str, SubjectKey] = {}
+        self._old: dict[str, SubjectKey] = {}
+        self._turned = seconds()
+
+    def nobody(self) -> SubjectKey:
+        """That of entries about no person. Raises StoreUnavailable as long as the keys are not open."""
+        self._nobodys = self._nobodys or SubjectKey(self._nobody())
+        return self._nobodys
+
+    async def known(self, persons: Collection[str]) -> dict[str, SubjectKey]:
+        """The keys of those who have one. Raises StoreUnavailable."""
+        await self.turn()
+        found = {person: key for person in persons if (key := self._young.get(person) or self._old.get(person))}
+        missing = [person for person in persons if person not in found]
+        return found | await self._open(missing) if missing else found
+
+    async def all(self, persons: Collection[str]) -> dict[str, SubjectKey]:
+        """The keys of all of these, made where there is none; a majority has them. Raises StoreUnavailable."""
+        found = await self.known(persons)
+        for _ in range(_TRIES):
+            missing = [person for person in persons if person not in found]
+            if not missing:
+                return found
+            label = f"persons/{period(self._clock(), self._period)}"
+            documents, keys = await make_keys(self._keys, label, missing)
+            # Another writer may have been first with some: theirs count.
+            mine = await self._store.add_keys(list(documents.values()))
+            found |= self._hold({person: SubjectKey(keys[person]) for person in mine})
+            others = [person for person in missing if person not in mine]
+            found |= await self._open(others) if others else {}
+        raise StoreUnavailable("keys are contended")
+
+    def drop(self, persons: Collection[str]) -> None:
+        """Hold the keys of these no longer: they were erased."""
+        for person in persons:
+            self._young.pop(person, None)
+            self._old.pop(person, None)
+
+    async def turn(self) -> None:
+        """Let go of what was held long enough."""
+        if self._seconds() - self._turned >= _TURN_S:
+            self._old, self._young, self._turned = self._young, {}, self._seconds()
+
+    async def _open(self, persons: Collection[str]) -> dict[str, SubjectKey]:
+        documents = await self._store.keys(persons)
+        keys = await open_keys(self._keys, documents)
+        return self._hold({person: SubjectKey(key) for person, key in keys.items()})
+
+    def _hold(self, keys: dict[str, SubjectKey]) -> dict[str, SubjectKey]:
+        self._young |= keys
+        return keys
+
+
+class Contents:
+    """Opens what entries committed to, for those who may read it."""
+
+    def __init__(self, keys: SubjectKeys) -> None:
+        self._keys = keys
+
+    async def open(self, entries: Sequence[Document]) -> list[Content | None]:
+        """Of each entry, as it stands in the database; None where it was erased, or is of before contents were kept.
+
+        Raises: SealBroken where it was changed, StoreUnavailable.
+        """
+        persons = {about["person"] for entry in entries if "person" in (about := entry.get("about", {}))}
+        try:
+            keys = await self._keys.known(persons)
+        except KeyDestroyed:  # that of a whole period; one by one, others are to be had
+            keys = {person: key for person in persons for key in [await self._one(person)] if key}
+        return [self._content(entry, keys) for entry in entries]
+
+    async def _one(self, person: str) -> SubjectKey | None:
+        try:
+            return (await self._keys.known([person])).get(person)
+        except KeyDestroyed:
+            return None
+
+    def _content(self, entry: Document, keys: dict[str, SubjectKey]) -> Content | None:
+        about = entry.get("about", {})
+        key = keys.get(about["person"]) if "person" in about else self._keys.nobody()
+        if key is None or "sealed" not in about:
+            return None
+        committed = key.open(about["sealed"], entry["commitment"])
+        attributes, data = committed_in(committed)
+        return Content(attributes, from_json(data), committed, key.nonce(entry["eventId"]))
+
+
+def opens(content: Content, entry: Document) -> bool:
+    """Whether this is what the entry committed to; not so where its key is another one than at that time."""
+    return hmac.compare_digest(commitment(content.nonce, content.committed), entry["commitment"])
