@@ -10,6 +10,7 @@ from hulpketen_contracts import TOPICS
 from services.audit import metrics
 from services.audit.api import routes
 from services.audit.contents import SubjectKeys
+from services.audit.domain.announcement import reflect
 from services.audit.events import Writer
 from services.audit.settings import Settings
 from services.audit.store import SCHEMA, TrailStore
@@ -51,6 +52,7 @@ def build(settings: Settings) -> App:
         await store.erase(persons, now())
 
     service.catch_up.erase = erase
+    service.catch_up.reflect = reflect
     writer = Writer(store, lease, bury, keys, clock=now)
     service.every("keys", 1, keys.turn)
     service.every("writer_lease", settings.pipeline.lease_s / 4, hold)
