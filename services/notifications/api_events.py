@@ -81,7 +81,8 @@ async def _left(receive: Receive) -> None:
 
 
 def routes(hub: Hub, feeds: Feeds, readers: Readers, settings: NotificationsSettings, looks: Looks) -> APIRouter:
-    """GET /v1/events. A stream that opens is in the processing log before its first byte, and again when it ends."""
+    """GET /v1/events. A stream is in the processing log before its first line about a case or referral goes out, and
+    again when it ends; one that gave none is not."""
     router = APIRouter(prefix="/v1/events", tags=["feed"])
 
     @router.get("", summary="Your organisation's feed, live", response_class=EventStream)
@@ -104,10 +105,8 @@ def routes(hub: Hub, feeds: Feeds, readers: Readers, settings: NotificationsSett
         except TooManyReadersError:
             raise Problem(503, "Too many streams are open.", headers={"Retry-After": "5"}) from None
         lasting = _Lasting(principal, await _session(request), request.app.state, looks.clock)
-        await looks.opened(organisation, n + 1, started)
-        place = _Place(feed, n)
-        chunks = _logged(_chunks(hub, place, lasting, settings.heartbeat_s), looks, organisation, place, started)
-        return EventStream(chunks, settings.stall_s)
+        place = _Place(feed, n, _Stream(looks, organisation, started))
+        return EventStream(_logged(_chunks(hub, place, lasting, settings.heartbeat_s), place), settings.stall_s)
 
     return router
 
@@ -172,25 +171,41 @@ async def _session(request: Request) -> Session | None:
     return await sessions.current(request)
 
 
+class _Stream:
+    """A stream in the processing log: its first line stands there before anything about a case or referral goes out."""
+
+    def __init__(self, looks: Looks, organisation: str, started: datetime) -> None:
+        self._looks, self._organisation, self._started = looks, organisation, started
+        self._first: int | None = None
+
+    async def gives(self, lines: Sequence[Line]) -> None:
+        """These are about to go out. Raises StoreUnavailable."""
+        if self._first is None and not all(line.shared for line in lines):
+            self._first = lines[0].n
+            await self._looks.opened(self._organisation, self._first, self._started)
+
+    async def ended(self, last: int) -> None:
+        """It gave all up to this number."""
+        if self._first is not None:
+            await self._looks.closed(self._organisation, self._first, last, self._started)
+
+
 class _Place:
     """Where a reader is in a feed: it has all up to n, or is being sent it."""
 
-    def __init__(self, feed: str, n: int) -> None:
-        self.feed, self.n = feed, n
+    def __init__(self, feed: str, n: int, stream: _Stream) -> None:
+        self.feed, self.n, self.stream = feed, n, stream
 
 
-async def _logged(
-    chunks: AsyncGenerator[bytes], looks: Looks, organisation: str, place: _Place, started: datetime
-) -> AsyncGenerator[bytes]:
+async def _logged(chunks: AsyncGenerator[bytes], place: _Place) -> AsyncGenerator[bytes]:
     """The stream; however it ends, the processing log says how far it came."""
-    first = place.n + 1
     try:
         with metrics.streams.track_inprogress():
             async with aclosing(chunks):
                 async for chunk in chunks:
                     yield chunk
     finally:
-        await looks.closed(organisation, first, place.n, started)
+        await place.stream.ended(place.n)
 
 
 async def _chunks(hub: Hub, place: _Place, lasting: _Lasting, heartbeat_s: float) -> AsyncGenerator[bytes]:
@@ -210,13 +225,15 @@ async def _chunks(hub: Hub, place: _Place, lasting: _Lasting, heartbeat_s: float
             if lines and lines[0].n != place.n + 1:
                 log.warning("reader_fell_behind", missing=lines[0].n - place.n - 1)
                 return  # what it needs was removed: when it comes back, 410 tells it what to do
-            place.n = lines[-1].n if lines else place.n
+            if lines:
+                await place.stream.gives(lines)
+                place.n = lines[-1].n
             spans = [span for line in lines if (span := start_delivery_span(line.record.headers, to))]
             for chunk in _joined(lines) if lines else (b": still here\n\n",):
                 yield chunk
             for span in spans:  # it went: where the reader has left, nothing goes on from the `yield`
                 span.end()
-            metrics.arrived("stream", (line.times for line in lines), opened)
+            metrics.arrived("stream", (line.times for line in lines if not line.shared), opened)
 
 
 def _joined(lines: Sequence[Line]) -> list[bytes]:

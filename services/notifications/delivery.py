@@ -130,7 +130,7 @@ class Delivery:
         await self._topics.ensure_topics({topic: [WRITE]}, partitions=1)
         async with aclosing(self._hub.pages(organisation.feed, n, lambda: _PAUSE_S)) as pages:
             async for lines in pages:
-                if lines:
+                if not all(line.shared for line in lines):
                     await self._delivered(organisation.id, lines[0].n, lines[-1].n)
                 held = await self._lease.held()
                 chosen = self._directory.organisations[organisation.id] == organisation
@@ -153,7 +153,7 @@ class Delivery:
         sent = acks.index(None) if None in acks else len(acks)
         if sent:
             self._waits_of(organisation).over()
-            metrics.arrived("kafka", (line.times for line in lines[:sent]), since)
+            metrics.arrived("kafka", (line.times for line in lines[:sent] if not line.shared), since)
             await self._cursors.set_cursor(organisation, lines[sent - 1].n, incarnation)
         return sent == len(lines)
 

@@ -1,4 +1,5 @@
-"""Kafka in: cases become lines of feeds, the directory tells who reads which, and who is erased is forgotten."""
+"""Kafka in: cases become lines of feeds, the directory tells who reads which, and who is erased is forgotten. How far
+the audit's trail is signed becomes a line of every feed."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from typing import cast
 
 from hulpketen_contracts import (
     CATALOGUE,
+    CheckpointPublished,
     Decoded,
     Event,
     OrganisationChanged,
@@ -16,10 +18,10 @@ from hulpketen_contracts import (
 )
 
 from services.chassis.pipeline.model import Context, Decision, Handler, Record, State
-from services.notifications.domain import file
+from services.notifications.domain import checkpoint, file
 from services.notifications.domain.directory import Directory, organisation_changed, service_changed
 
-TOPICS = ("signals", "cases", "directory")
+TOPICS = ("signals", "cases", "directory", "checkpoints")
 _OF_PERSONS = (PersonMerged, PersonErased)
 # They stand in streams of their own, and are most of what the topic holds: decoding them all would be for nothing.
 _PASSED_BY = {e.TYPE.encode() for e in CATALOGUE.values() if e.TOPIC == "signals" and e not in _OF_PERSONS}
@@ -55,15 +57,20 @@ def handlers(directory: Directory) -> dict[type[Event], Handler]:
         directory.learn([(f"service-{decoded.data.service}", decision.state)])
         return decision
 
-    return {event: Handler(_file, of_file) for event in CATALOGUE.values() if event.TOPIC == "cases"} | {
+    def of_checkpoint(_: State | None, decoded: Decoded, __: Context) -> Decision:
+        assert isinstance(decoded.data, CheckpointPublished)
+        return checkpoint.told(decoded.data)
+
+    return {event: Handler(_own_stream, of_file) for event in CATALOGUE.values() if event.TOPIC == "cases"} | {
         PersonMerged: Handler(_file_of_person, of_merge),
         PersonErased: Handler(_file_of_person, of_erasure),
-        OrganisationChanged: Handler(lambda decoded: decoded.envelope.stream, of_organisation),
-        ServiceChanged: Handler(lambda decoded: decoded.envelope.stream, of_service),
+        OrganisationChanged: Handler(_own_stream, of_organisation),
+        ServiceChanged: Handler(_own_stream, of_service),
+        CheckpointPublished: Handler(_own_stream, of_checkpoint),
     }
 
 
-def _file(decoded: Decoded) -> str:
+def _own_stream(decoded: Decoded) -> str:
     return decoded.envelope.stream
 
 

@@ -19,6 +19,7 @@ from services.chassis.settings import load
 from services.chassis.web import App, create_app, serve
 from services.notifications import api, api_events, board
 from services.notifications.delivery import Delivery
+from services.notifications.domain.checkpoint import SHARED
 from services.notifications.domain.directory import Directory
 from services.notifications.domain.file import file_id
 from services.notifications.events import TOPICS, followed, handlers
@@ -50,7 +51,7 @@ class Parts:
             topics=TOPICS,
             schema=SCHEMA,
             batch_handler=self.take,
-            publisher=lambda service: FeedPublisher(service.store, MeasuredFeeds(service.database)),
+            publisher=self._way_out,
         )
         self.feeds = MongoFeeds(self.service.database)
         self.store = NotificationsStore(self.service.database, self.feeds)
@@ -81,6 +82,10 @@ class Parts:
         self.intake = Upstream(own.intake_url, own.upstream_timeout_s, transport)
         self._keep_for = timedelta(days=own.feed_days)
         self._schedule()
+
+    def _way_out(self, service: Service) -> FeedPublisher:
+        feeds = MeasuredFeeds(service.database)
+        return FeedPublisher(service.store, feeds, shared=SHARED, everybody=self.directory.feeds)
 
     def _schedule(self) -> None:
         service = self.service

@@ -14,7 +14,9 @@ from hulpketen_contracts import Message, to_structured, with_sequence
 from services.chassis.mongo.feeds import numbered
 from services.chassis.pipeline.model import Outgoing
 from services.notifications import metrics
+from services.notifications.domain.checkpoint import SHARED
 
+_SHARED = SHARED.encode()
 Document = Mapping[str, Any]
 ReadAfter = Callable[[str, int, int], Awaitable[Sequence[tuple[int, Outgoing]]]]
 """(feed, n, limit): its lines after n, in order."""
@@ -46,6 +48,11 @@ class Line:
             self._record = numbered(self._document)[1]
             self._document = None
         return self._record
+
+    @property
+    def shared(self) -> bool:
+        """Whether everybody gets it: then it is about no case or referral, and to give it is no look at anything."""
+        return self.record.headers.get("ce_type") == _SHARED
 
     @property
     def times(self) -> metrics.Times:

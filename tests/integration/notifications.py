@@ -47,6 +47,7 @@ KINDS: dict[str, OrganisationKind] = {
     "gemeente-assen": "municipality",
     "gemeente-elders": "municipality",
     "maatjes": "volunteers",
+    "fonds": "fund",
     "wijkteam": "neighbourhood-team",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from typing import Any
 import httpx
 import pytest_asyncio
 from hulpketen_contracts import (
+    CheckpointPublished,
     HelpStarted,
+    PartnerCheckpointPublished,
     PartnerReferralChanged,
     ReferralDeclined,
 )
@@ -23,7 +26,7 @@ from services.chassis.pipeline.ports import Line
 from services.chassis.service import now
 from services.notifications.store import NotificationsStore
 from tests.conftest import Infrastructure
-from tests.integration.notifications import FILE, Notifications, one_referral, running, take
+from tests.integration.notifications import FILE, Notifications, looks, one_referral, running, take
 from tests.unit.notifications.events import REFERRAL, referral
 
 
@@ -182,3 +185,30 @@ _HEADERS: dict[str, Any] = {
     "ce_time": b"2026-03-01T09:30:00.000Z",
     "ce_subject": REFERRAL.encode(),
 }
+
+
+def checkpoint(size: int, before: int = 0) -> CheckpointPublished:
+    text = f"hulpketen.test/audit/1\n{size}\n{'A' * 43}=\n\n— hulpketen.test/audit/1 AAAA\n"
+    return CheckpointPublished(size=size, previous_size=before, checkpoint=text, proof=["B" * 43 + "="] * bool(before))
+
+
+async def test_each_organisation_hears_once_how_far_the_trail_is_signed_and_that_is_no_look(
+    notifications: Notifications, stack_infra: Infrastructure
+) -> None:
+    await notifications.organisation("fonds")
+    said = checkpoint(7), checkpoint(9, before=7)
+    for each in said:
+        await notifications.publish(each, "trail")
+    for organisation, role in (("gemeente-assen", "coordinator"), ("fonds", "partner"), ("maatjes", "partner")):
+        async with notifications.stream(notifications.token(role, organisation), "?after=0") as frames:
+            found = [frame.event for frame in await take(frames, 2) if frame.event]
+        assert [event.data for event in found] == [PartnerCheckpointPublished(**each.model_dump()) for each in said]
+        assert [event.envelope.subject for event in found] == ["7", "9"]
+    await notifications.publish(referral(), FILE)
+    async with notifications.stream(notifications.token("partner", "maatjes"), "?after=2") as frames:
+        assert [frame.n for frame in await take(frames, 1)] == [3]
+    async with aclosing(looks(stack_infra)) as lines:
+        async for line in lines:
+            assert line.organisation != "fonds"
+            if (line.name, line.organisation, line.feed_first, line.feed_last) == ("close-stream", "maatjes", 3, 3):
+                break

@@ -5,13 +5,49 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from services.chassis.pipeline.model import Outgoing
-from services.chassis.pipeline.ports import Line
+from hulpketen_contracts import Message
+
+from services.chassis.pipeline.feed import FeedPublisher
+from services.chassis.pipeline.model import Outgoing, outbox_entry
+from services.chassis.pipeline.ports import Document, Line
 from services.chassis.service import now
 from tests.pipeline.pairs import Stores
 
 TTL = timedelta(seconds=30)
 SHORT = timedelta(seconds=0.2)
+
+
+async def test_one_line_goes_into_many_feeds_at_once_but_where_its_number_is_taken_or_it_is_there(
+    stores: Stores,
+) -> None:
+    await stores.feeds.append("maatjes", 1, [_line("event-1")])
+    await stores.feeds.append("wijkteam", 1, [_line("event-9")])
+    done = await stores.feeds.append_to_each({"maatjes": 1, "wijkteam": 2, "fonds": 1}, _line("event-9"))
+    assert set(done) == {"fonds"}
+    assert await stores.feeds.after("fonds", 0, 10) == [(1, _line("event-9").record)]
+    assert (await stores.feeds.last("maatjes"), await stores.feeds.last("wijkteam")) == (1, 1)
+
+
+async def test_what_is_for_everybody_is_in_each_feed_once_whoever_publishes_it_when(stores: Stores) -> None:
+    readers = [f"reader-{n}" for n in range(20)]
+
+    def publisher() -> FeedPublisher:
+        return FeedPublisher(stores.store, stores.feeds, shared="all", everybody=lambda: readers)
+
+    def document(n: int, kind: str, topic: str) -> Document:
+        message = Message(topic, b"k", [("ce_type", kind.encode())], b"{}")
+        return {"_id": f"a-{n}", "v": 1, "seq": n, "outbox": [outbox_entry(n, f"event-{n}", message)]}
+
+    shared = [document(n, "all", "partners.reader-0") for n in range(1, 4)]
+    own = [document(n, "own", "partners.reader-1") for n in range(4, 7)]
+    first, second = publisher(), publisher()
+    batches = [[each] for each in (*shared, *own)]
+    await asyncio.gather(*(who.publish(batch) for batch in batches for who in (first, second)))
+    await publisher().publish(shared)
+    for reader in readers:
+        lines = await stores.feeds.after(reader, 0, 100)
+        assert [n for n, _ in lines] == list(range(1, 7 if reader == "reader-1" else 4))
+        assert len(await stores.feeds.known(reader, [f"event-{n}" for n in range(1, 4)])) == 3
 
 
 async def test_a_feed_is_numbered_from_one_and_read_from_any_number(stores: Stores) -> None:

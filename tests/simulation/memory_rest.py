@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 from services.chassis.pipeline.model import Outgoing
@@ -31,6 +31,15 @@ class MemoryFeeds:
                 return i
         await self._db.answered()
         return len(lines)
+
+    async def append_to_each(self, numbers: Mapping[str, int], line: Line) -> set[str]:
+        done = set()
+        for reader, n in numbers.items():
+            await self._db.call()
+            if self._insert(reader, n, line):
+                done.add(reader)
+        await self._db.answered()
+        return done
 
     def _insert(self, reader: str, n: int, line: Line) -> bool:
         held = self.lines.setdefault(reader, {})

@@ -57,17 +57,29 @@ class MongoFeeds:
     async def append(self, reader: str, first: int, lines: Sequence[Line]) -> int:
         now = datetime.now(UTC)
         documents = [_document(reader, first + i, line, now) for i, line in enumerate(lines)]
+        taken = await self._insert(documents, ordered=True)
+        return taken[0] if taken else len(lines)
+
+    async def append_to_each(self, numbers: Mapping[str, int], line: Line) -> set[str]:
+        now = datetime.now(UTC)
+        readers = list(numbers)
+        documents = [_document(reader, numbers[reader], line, now) for reader in readers]
+        taken = await self._insert(documents, ordered=False)
+        return set(readers) - {readers[i] for i in taken}
+
+    async def _insert(self, documents: Sequence[dict[str, Any]], *, ordered: bool) -> list[int]:
+        """Those that did not go in, since their number is taken or their event is there."""
         async with available():
             try:
-                await self.collection.insert_many(documents, ordered=True)
+                await self.collection.insert_many(documents, ordered=ordered)
             except BulkWriteError as error:
                 failures = error.details["writeErrors"]
                 if not failures or error.details.get("writeConcernErrors"):
                     raise StoreUnavailable("write concern") from error
-                if failures[0]["code"] != DUPLICATE:
+                if any(failure["code"] != DUPLICATE for failure in failures):
                     raise
-                return int(failures[0]["index"])
-        return len(lines)
+                return [int(failure["index"]) for failure in failures]
+        return []
 
     async def known(self, reader: str, event_ids: Collection[str]) -> set[str]:
         query = {"_id.org": reader, "event": {"$in": list(event_ids)}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -104,6 +104,9 @@ class FeedStore(Protocol):
 
     async def append(self, reader: str, first: int, lines: Sequence[Line]) -> int:
         """Insert in order from number `first`; stop at a number or an event that is there. How many went in."""
+
+    async def append_to_each(self, numbers: Mapping[str, int], line: Line) -> Collection[str]:
+        """Insert one line in the feeds of many readers, each at its number. The readers for whom it went in."""
 
     async def known(self, reader: str, event_ids: Collection[str]) -> set[str]:
         """Which of these events the feed holds already."""

@@ -37,6 +37,10 @@ class Directory:
         known = self.organisations.get(organisation)
         return known.feed if known else own_feed(organisation)
 
+    def feeds(self) -> set[str]:
+        """The feeds of all organisations."""
+        return {known.feed for known in self.organisations.values() if known.feed}
+
     def learn(self, states: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
         """Take in states of the directory's aggregates, by their ids."""
         for aggregate, state in states:

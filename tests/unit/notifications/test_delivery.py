@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.pipeline.model import Ack, Outgoing
 from services.notifications.delivery import Delivery
+from services.notifications.domain.checkpoint import SHARED
 from services.notifications.domain.directory import Directory
 from services.notifications.streams import Hub
 from tests.unit.notifications.test_streams import FEED, Feed, a_hub
@@ -44,7 +45,8 @@ class World:
     async def send(self, records: Sequence[Outgoing], partition: int | None = None) -> list[Ack | None]:
         assert partition == 0
         numbers = [int(headers["ce_sequence"]) for _, _, headers, _ in records]
-        assert self.logged[-1] == (numbers[0], numbers[-1])
+        if any(headers["ce_type"] != SHARED.encode() for _, _, headers, _ in records):
+            assert self.logged[-1] == (numbers[0], numbers[-1])
         acks: list[Ack | None] = []
         for topic, _, headers, _ in records:
             n = int(headers["ce_sequence"])
@@ -127,6 +129,22 @@ async def test_what_is_sent_is_in_the_processing_log_first_or_it_is_not_sent() -
     await until(lambda: world.cursors.get(FEED) == (5, "one"), delivery)
     assert sorted({n for first, last in world.logged for n in range(first, last + 1)}) == [1, 2, 3, 4, 5]
     await delivery.close()
+
+
+async def test_what_everybody_gets_is_no_look_at_anything() -> None:
+    feed, world = Feed(), World()
+    feed.shared = set(range(1, 11)) | {13}
+    feed.append(10)
+    delivery = world.delivery(a_hub(feed))
+    await until(lambda: world.cursors.get(FEED) == (10, "one"), delivery)
+    assert (world.sent, world.logged) == (list(range(1, 11)), [])
+    await delivery.close()
+    world.mine = True
+    feed.append(5)
+    again = world.delivery(a_hub(feed))
+    await until(lambda: world.cursors.get(FEED) == (15, "one"), again)
+    assert {12, 14, 15} <= {n for first, last in world.logged for n in range(first, last + 1)}
+    await again.close()
 
 
 async def test_without_the_lease_nothing_is_sent() -> None:

@@ -13,13 +13,14 @@ import pytest
 from hulpketen_contracts import PartnerReferralChanged, from_structured
 
 from services.chassis.pipeline.model import Outgoing
+from services.notifications.domain.checkpoint import SHARED
 from services.notifications.streams import Channel, Hub, Line, TooManyReadersError
 from tests.unit.notifications.events import AT, REFERRAL
 
 FEED = "maatjes"
 
 
-def record(n: int) -> Outgoing:
+def record(n: int, kind: str = PartnerReferralChanged.TYPE) -> Outgoing:
     data = PartnerReferralChanged(
         referral=REFERRAL,
         change="referrals.made",
@@ -34,7 +35,7 @@ def record(n: int) -> Outgoing:
     headers = {
         "content-type": b"application/json",
         "ce_specversion": b"1.0",
-        "ce_type": PartnerReferralChanged.TYPE.encode(),
+        "ce_type": kind.encode(),
         "ce_id": f"id-{n}".encode(),
         "ce_source": b"urn:nld:oin:00000099000000000001:systeem:hulpketen-notifications",
         "ce_time": b"2026-03-01T09:30:00.000Z",
@@ -53,6 +54,7 @@ class Feed:
 
     def __init__(self) -> None:
         self.lines: list[int] = []
+        self.shared: set[int] = set()  # numbers of lines that everybody gets
         self.followers: list[asyncio.Queue[Any]] = []
         self.reads = 0
 
@@ -77,9 +79,12 @@ class Feed:
     async def read(self, feed: str, n: int, limit: int) -> list[tuple[int, Outgoing]]:
         assert feed == FEED
         self.reads += 1
-        found = [(each, record(each)) for each in self.lines if each > n][:limit]
+        found = [(each, self._record(each)) for each in self.lines if each > n][:limit]
         await asyncio.sleep(0)
         return found
+
+    def _record(self, n: int) -> Outgoing:
+        return record(n, SHARED) if n in self.shared else record(n)
 
 
 def a_hub(feed: Feed, held: int = 100, page: int = 10, most: int = 5, most_each: int = 3) -> Hub:
