@@ -17,13 +17,15 @@ _PROFESSIONAL = (
     "persons:read persons:write cases:read cases:write referrals:read referrals:write choices:confirm feed:read"
     " directory:read"
 )
+# Every organisation reads its feed, and may look after the trail.
+_OF_ALL = "trail:read"
 SCOPES: Mapping[str, str] = {
-    "sender": "signals:write signals:read",
-    "professional": _PROFESSIONAL,
-    "coordinator": f"{_PROFESSIONAL} directory:write",
-    "partner": "referrals:read referrals:answer persons:read feed:read directory:read",
-    "operations": "operations",
-    "auditor": "audit:read",
+    "sender": f"signals:write signals:read feed:read {_OF_ALL}",
+    "professional": f"{_PROFESSIONAL} {_OF_ALL}",
+    "coordinator": f"{_PROFESSIONAL} directory:write {_OF_ALL}",
+    "partner": f"referrals:read referrals:answer persons:read feed:read directory:read {_OF_ALL}",
+    "operations": f"operations {_OF_ALL}",
+    "auditor": f"audit:read {_OF_ALL}",
 }
 _ROLES_OF_KIND: Mapping[str, Sequence[str]] = {
     "municipality": ("coordinator", "professional", "auditor", "operations"),

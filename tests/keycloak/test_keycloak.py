@@ -59,9 +59,9 @@ async def test_a_machine_has_the_organisation_and_the_scopes_of_its_role_at_ever
     assert who.scopes == set(SCOPES["sender"].split())
 
 
-async def test_what_counts_may_do_nothing_else(keycloak: Keycloak) -> None:
+async def test_what_counts_may_do_no_more_than_operations(keycloak: Keycloak) -> None:
     token = machine_token(keycloak, "hulpketen-metrics", "metrics_secret")
-    assert (await verifier(keycloak, "audit").verify(token)).scopes == {"operations"}
+    assert (await verifier(keycloak, "audit").verify(token)).scopes == {"operations", "trail:read"}
 
 
 async def test_a_token_is_for_the_chain_alone(keycloak: Keycloak) -> None:
