@@ -1,0 +1,51 @@
+"""What a check of the trail can find. The text says which check failed, and where."""
+
+from __future__ import annotations
+
+
+class TrailError(ValueError):
+    """A check of the trail failed, or what was to be checked cannot be read."""
+
+
+class Malformed(TrailError):
+    """It is not in the form that it should have."""
+
+
+class UnknownKey(TrailError):
+    """No signature on it is by a key that is known."""
+
+
+class SignatureForged(TrailError):
+    """A signature says that it is by a known key, and is not."""
+
+
+class WrongOrigin(TrailError):
+    """The checkpoint is of another trail."""
+
+
+class NotIncluded(TrailError):
+    """The entry is not at this place of this tree: it was altered, or the proof is of another entry or tree."""
+
+
+class NotConsistent(TrailError):
+    """The larger tree is not a continuation of the smaller one, or the proof is of other trees."""
+
+
+class SizeWentBack(TrailError):
+    """A later checkpoint is of a smaller tree."""
+
+
+class RootDiffers(TrailError):
+    """What the tiles hold is not the tree that the checkpoint names."""
+
+
+class TileTruncated(TrailError):
+    """A tile or a bundle of entries has not as many entries as it should."""
+
+
+class TileChanged(TrailError):
+    """A tile does not hold the hashes of what lies below it."""
+
+
+class CommitmentDiffers(TrailError):
+    """This content is not what the entry committed to."""
