@@ -23,7 +23,7 @@ from hulpketen_contracts.event import Event, Part
 from hulpketen_contracts.help import HelpEnded, HelpStarted
 from hulpketen_contracts.partners import PartnerCaseChanged, PartnerCheckpointPublished, PartnerReferralChanged
 from hulpketen_contracts.persons import PersonErased, PersonMerged
-from hulpketen_contracts.processing import ProcessingLogged
+from hulpketen_contracts.processing import AccessLogged, ProcessingLogged
 from hulpketen_contracts.referrals import (
     Proposal,
     ReferralAccepted,
@@ -47,6 +47,7 @@ __all__ = [
     "MAX_EVENT_BYTES",
     "STRUCTURED_CONTENT_TYPE",
     "TOPICS",
+    "AccessLogged",
     "CaseClosed",
     "CaseOpened",
     "CaseState",

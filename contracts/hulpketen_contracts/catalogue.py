@@ -12,7 +12,7 @@ from hulpketen_contracts.event import Event
 from hulpketen_contracts.help import HelpEnded, HelpStarted
 from hulpketen_contracts.partners import PartnerCaseChanged, PartnerCheckpointPublished, PartnerReferralChanged
 from hulpketen_contracts.persons import PersonErased, PersonMerged
-from hulpketen_contracts.processing import ProcessingLogged
+from hulpketen_contracts.processing import AccessLogged, ProcessingLogged
 from hulpketen_contracts.referrals import (
     ReferralAccepted,
     ReferralCancelled,
@@ -50,6 +50,7 @@ EVENTS: tuple[type[Event], ...] = (
     ServiceChanged,
     OrganisationChanged,
     ProcessingLogged,
+    AccessLogged,
     CheckpointPublished,
     PartnerReferralChanged,
     PartnerCaseChanged,
@@ -85,7 +86,7 @@ TOPICS: dict[str, Topic] = {
         _topic("signals", ("intake",), ("matching", "notifications", "audit"), "Signals, tests, choices and persons."),
         _topic("cases", ("matching",), ("intake", "notifications", "audit"), "Cases, referrals, help and deadlines."),
         _topic("directory", ("matching",), ("intake", "notifications", "audit"), "Help on offer, and who offers it."),
-        _topic("processing-log", _ALL, ("audit",), "Looks at personal data."),
+        _topic("processing-log", _ALL, ("audit",), "Looks at personal data, and who looked."),
         _topic("checkpoints", ("audit",), ("notifications",), "How far the audit's trail is signed."),
         _topic("partners.{organisation}", ("notifications",), (), "What one partner may see, numbered 1, 2, 3 …"),
     )

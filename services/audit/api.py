@@ -5,12 +5,11 @@ Whoever may read the trail reads all of it, whatever the token's municipalities:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
-from hulpketen_contracts import ProcessingLogged
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
@@ -19,12 +18,11 @@ from services.audit.domain.search import MAX_PAGE, MAX_PER_PAGE, Search
 from services.audit.store import TrailStore
 from services.chassis.auth import Principal, requires
 from services.chassis.problems import FieldError, Problem
-from services.chassis.processing_log import Look, look_lines
+from services.chassis.processing_log import Looks
 
 ACTIVITY = "search-audit-trail"
 
 Auditor = Annotated[Principal, Depends(requires("audit:read"))]
-Record = Callable[[Sequence[ProcessingLogged]], Awaitable[None]]
 
 
 class EntryView(BaseModel):
@@ -55,19 +53,19 @@ class Page(BaseModel):
     total: int
 
 
-def routes(store: TrailStore, record: Record, clock: Callable[[], datetime]) -> APIRouter:
-    """The routes of the audit. `record` stores lines of the processing log, and raises where it could not."""
+def routes(store: TrailStore, looks: Looks) -> APIRouter:
+    """The routes of the audit."""
     router = APIRouter(prefix="/v1/entries", tags=["trail"])
 
     async def log(auditor: Principal, name: str, started: datetime, entries: Sequence[Document]) -> None:
         persons = sorted({e["about"]["person"] for e in entries if e.get("about", {}).get("person")})
-        await record(look_lines(Look(name, ACTIVITY, auditor.organisation, persons, started, clock()), "audit"))
+        await looks.record(ACTIVITY, auditor, persons, name=name, started=started)
 
     @router.get("", summary="Search the trail", responses={400: {"description": "The period ends before it starts"}})
     async def search(
         auditor: Auditor, asked: Annotated[Search, Depends(_asked)], at: Annotated[_Place, Depends()]
     ) -> Page:
-        started = clock()
+        started = looks.clock()
         entries, total = await store.search(asked, at.page, at.per_page)
         # Only a search for a case is about a person; a period is about the trail.
         await log(auditor, "search-audit-trail", started, entries if asked.case else ())
@@ -75,7 +73,7 @@ def routes(store: TrailStore, record: Record, clock: Callable[[], datetime]) -> 
 
     @router.get("/{index}", summary="One entry of the trail")
     async def entry(auditor: Auditor, index: Annotated[int, Path(ge=0, lt=2**53)]) -> EntryView:
-        started = clock()
+        started = looks.clock()
         found = await store.entry(index)
         await log(auditor, "read-audit-entry", started, [found] if found else ())
         if found is None:

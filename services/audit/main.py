@@ -56,9 +56,7 @@ def build(settings: Settings) -> App:
     writer = Writer(store, lease, bury, keys, clock=now)
     service.every("keys", 1, keys.turn)
     service.every("writer_lease", settings.pipeline.lease_s / 4, hold)
-    return create_app(
-        "audit", runtime=service, settings=settings, routers=[routes(store, service.processing_log.record, now)]
-    )
+    return create_app("audit", runtime=service, settings=settings, routers=[routes(store, service.looks)])
 
 
 def main() -> None:

@@ -32,13 +32,17 @@ class InvalidToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking: an employee or a machine (`subject`, a pseudonym) of an organisation."""
+    """Who is asking: an employee or a machine (`subject`, a pseudonym) of an organisation.
+
+    A machine is what the issuer says is one, by the claim `machine`; who it does not say it of counts as an employee.
+    """
 
     organisation: str
     municipalities: frozenset[str]
     scopes: frozenset[str]
     subject: str
     expires_at: datetime
+    machine: bool = False
 
 
 class TokenVerifier:
@@ -119,7 +123,8 @@ def _principal(claims: dict[str, Any]) -> Principal:
     if not all(isinstance(each, str) for each in municipalities):
         raise InvalidToken("the token's scope or municipalities have another form")
     expires_at = datetime.fromtimestamp(_seconds(claims, "exp"), UTC)
-    return Principal(organisation, frozenset(municipalities), frozenset(scope.split()), subject, expires_at)
+    machine = claims.get("machine") is True
+    return Principal(organisation, frozenset(municipalities), frozenset(scope.split()), subject, expires_at, machine)
 
 
 class SessionReader(Protocol):

@@ -1,21 +1,26 @@
-"""Lines of the processing log (Logboek Dataverwerkingen) for a look at personal data; storing them is the pipeline's.
+"""Lines of the processing log (Logboek Dataverwerkingen) for a look at personal data, and who looked, beside them.
 
-A decision needs no line of its own: its event is one. The employee who looks is not in a line, by the standard.
+A decision needs no line of its own: its event is one. The employee who looks is not in a line, by the standard, but in
+the access log, which goes to the auditor alone.
 """
 
 from __future__ import annotations
 
+import hmac
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
-from hulpketen_contracts import ProcessingLogged
+from hulpketen_contracts import AccessLogged, Event, ProcessingLogged
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext
 
+from services.chassis.auth import Principal
+
 Status = Literal["Unset", "Ok", "Error"]
+Record = Callable[[Sequence[Event]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,61 @@ def look_lines(
     if len(look.subjects) < 2:
         return [line(action, above, look.subjects[0] if look.subjects else None)]
     return [line(action, above, None), *(line(new_span_id(), action, subject) for subject in look.subjects)]
+
+
+class Looks:
+    """Writes the looks of a service: lines of the processing log, and who looked, in one insert."""
+
+    def __init__(self, service: str, record: Record, key: Callable[[], bytes], clock: Callable[[], datetime]) -> None:
+        """`record` stores them, and raises where it could not; `key` is that of the employees' pseudonyms."""
+        self.clock = clock
+        self._service = service
+        self._record = record
+        self._key = key
+
+    async def record(
+        self,
+        activity: str,
+        by: Principal | str | None,
+        subjects: Sequence[str] = (),
+        *,
+        name: str | None = None,
+        started: datetime | None = None,
+        feed: tuple[int | None, int | None] = (None, None),
+    ) -> None:
+        """Have a look in both logs before it is shown. Raises StoreUnavailable: then show nothing.
+
+        `by`: whose token it was; only the organisation where a machine looked for it; None for the chain itself.
+        `name`: what was done, where the activity does not say it. `feed`: first and last line of a feed that went out.
+        """
+        ended = self.clock()
+        organisation = by.organisation if isinstance(by, Principal) else by
+        look = Look(name or activity, activity, organisation, subjects, started or ended, ended)
+        lines = look_lines(look, self._service)
+        if feed != (None, None):
+            lines = [line.model_copy(update={"feed_first": feed[0], "feed_last": feed[1]}) for line in lines]
+        if not isinstance(by, Principal) or by.machine:
+            await self._record(lines)
+        else:
+            await self._record([*lines, access(lines[0], by, employee(self._key(), by))])
+
+
+def employee(key: bytes, principal: Principal) -> str:
+    """The pseudonym of who signed in: 64 hex digits, the same under one key, and another one in each organisation."""
+    return hmac.digest(key, f"{principal.organisation}\0{principal.subject}".encode(), "sha256").hex()
+
+
+def access(line: ProcessingLogged, principal: Principal, employee: str) -> AccessLogged:
+    """Who looked, where this is the line of the whole look."""
+    return AccessLogged(
+        trace_id=line.trace_id,
+        span_id=line.span_id,
+        looked_at=datetime.fromtimestamp(line.end_time / 1000, UTC),
+        service=line.service,
+        organisation=principal.organisation,
+        employee=employee,
+        activity=line.activity,
+    )
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -40,6 +40,7 @@ from services.chassis.pipeline.model import Handlers
 from services.chassis.pipeline.ports import Publisher
 from services.chassis.pipeline.publisher import KafkaPublisher
 from services.chassis.preflight import DatabaseCheck, Reasons, until_done
+from services.chassis.processing_log import Looks
 from services.chassis.settings import ChassisSettings
 from services.chassis.telemetry import current_traceparent, start_record_span
 from services.chassis.upkeep import HOUSEKEEPING_EVERY_S, RELAY_EVERY_S, Upkeep
@@ -62,7 +63,7 @@ class Service:
     """Everything that lives as long as the process.
 
     Construct it in the composition root (inside a running event loop it connects on `start`); `engine`, `store`,
-    `database`, `keys`, `processing_log`, `producer` and `leases` are there for the service's own modules.
+    `database`, `keys`, `looks`, `producer` and `leases` are there for the service's own modules.
     """
 
     def __init__(
@@ -166,6 +167,12 @@ class Service:
     def digest_key(self) -> DerivedKey:
         """The key of digests of requests: the same for ever, or what was done before a new master key is done again."""
         return DerivedKey(self.keys, "request-digests", oldest=True)
+
+    @cached_property
+    def looks(self) -> Looks:
+        """Writes looks at personal data; an employee has the same pseudonym for ever."""
+        key = DerivedKey(self.keys, "employees", oldest=True)
+        return Looks(self.name, self.processing_log.record, key, now)
 
     # What a service adds in its composition root
 

@@ -50,7 +50,7 @@ def routes(persons: Persons) -> APIRouter:
             uuid.uuid5(uuid.NAMESPACE_URL, f"household/{key.organisation}/{key.key}") if key else uuid.uuid4()
         )
         members = await _members(persons, given, principal)
-        await persons.looks.record("link-household", principal.organisation, [each["person"] for each in members])
+        await persons.looks.record("link-household", principal, [each["person"] for each in members])
         decide = households.link(household, given.municipality, members, principal.organisation)
         await persons.engine.execute(Command(f"household-{household}", decide, key=key))
         response.headers["Location"] = f"/v1/households/{household}"
@@ -63,7 +63,7 @@ def routes(persons: Persons) -> APIRouter:
         state = await persons.store.state(f"household-{name}")
         if state is None or reader.kind != "municipality" or state["municipality"] not in reader.municipalities:
             raise Problem(404)
-        await persons.looks.record("link-household", principal.organisation, [m["person"] for m in state["members"]])
+        await persons.looks.record("link-household", principal, [m["person"] for m in state["members"]])
         shown = [{"case": member["case"], "relation": member["relation"]} for member in state["members"]]
         return {"household": name, "municipality": state["municipality"], "members": shown}
 

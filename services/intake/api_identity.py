@@ -45,7 +45,7 @@ def routes(persons: Persons) -> APIRouter:
             items.append(await _compared(persons, state))
             subjects += [state["person"], *state["candidates"]]
         if items:
-            await persons.looks.record("compare-persons", principal.organisation, list(dict.fromkeys(subjects)))
+            await persons.looks.record("compare-persons", principal, list(dict.fromkeys(subjects)))
         return {"items": items}
 
     @router.post("/v1/identity-conflicts/{name}/decision", openapi_extra=described(DecisionIn))

@@ -13,12 +13,12 @@ from services.chassis.incoming import Idempotency
 from services.chassis.pipeline.engine import Engine
 from services.chassis.pipeline.model import Command
 from services.chassis.problems import Problem
+from services.chassis.processing_log import Looks
 from services.intake.bodies import body, described
 from services.intake.domain import files
 from services.intake.domain.checks import Body
 from services.intake.domain.client import SafeContact
 from services.intake.domain.looks import CONTACT_FIELDS, ContactField, contact_details, view
-from services.intake.looking import Looks
 from services.intake.store import Document, IntakeStore
 from services.intake.vault import Opened, Vault
 
@@ -90,7 +90,7 @@ class Persons:
         file = await self.file(kind, name, reader)
         person = await self.person(file)
         seen = view(reader.kind, person.values, files.released(file, name, self.rules(file, person)))
-        await self.looks.record("look-at-person", principal.organisation, [person.pseudonym])
+        await self.looks.record("look-at-person", principal, [person.pseudonym])
         return seen
 
     async def release(
@@ -99,7 +99,7 @@ class Persons:
         """Let contact details of a person with a safe-contact rule be seen for this referral or case."""
         file = await self.own_file(kind, name, principal)
         person = await self.person(file)
-        await self.looks.record("release-contact", principal.organisation, [person.pseudonym])
+        await self.looks.record("release-contact", principal, [person.pseudonym])
         decide = files.release(name, given.fields, given.reason, principal.organisation, self.rules(file, person))
         await self.engine.execute(Command(f"file-{file['person']}", decide, key=key))
         return {"released": sorted(given.fields)}
@@ -125,7 +125,7 @@ def routes(persons: Persons) -> APIRouter:
     ) -> dict[str, Any]:
         """Set how a person may be reached. Earlier releases do not hold under another rule."""
         file = await persons.own_file("referrals", name, principal)
-        await persons.looks.record("keep-safe-contact", principal.organisation, [file["person"]])
+        await persons.looks.record("keep-safe-contact", principal, [file["person"]])
         if not await persons.vault.replace(file["person"], "safe-contact", given.restrictions()):
             raise Problem(404)
         return {"restricted": bool(given.restrictions()), "rules": given.restrictions()}

@@ -11,11 +11,11 @@ from services.chassis.incoming import Idempotency
 from services.chassis.pipeline.engine import Engine
 from services.chassis.pipeline.model import Command
 from services.chassis.problems import FieldError, Problem
+from services.chassis.processing_log import Looks
 from services.intake.bodies import body, described
 from services.intake.domain.checks import Body
 from services.intake.domain.signal import CONFLICT, RECEIVED, REFUSED, NotPossible, SignalIn, WithdrawReason, withdraw
 from services.intake.even_time import EvenTime
-from services.intake.looking import Looks
 from services.intake.store import IntakeStore
 from services.intake.taking import Desk, explain
 from services.intake.vault import Vault
@@ -64,7 +64,7 @@ def routes(
         answer = _answer(state)
         person = await vault.open(state["person"]) if state["status"] != REFUSED else None
         if person:
-            await looks.record("look-at-signal", principal.organisation, [person.pseudonym])
+            await looks.record("look-at-signal", principal, [person.pseudonym])
             if state["sealed"]:
                 answer["reference"] = person.open(f"reference/{signal}", state["sealed"])
         return answer

@@ -10,11 +10,11 @@ from typing import Any
 from services.chassis.auth import Principal
 from services.chassis.pipeline.engine import Engine
 from services.chassis.pipeline.model import Command, Decide, IdempotencyKey
+from services.chassis.processing_log import Looks
 from services.intake.domain import choice as rules
 from services.intake.domain.choice import ChoiceIn, CodeRules, NotNow
 from services.intake.domain.client import Identifier, identifiers
 from services.intake.domain.person import PERSON, PROFESSIONAL, contact, proofs, said_by
-from services.intake.looking import Looks
 from services.intake.messages import Gateway, code_text
 from services.intake.store import Document, IntakeStore
 from services.intake.vault import Entry, Opened, Vault

@@ -30,7 +30,6 @@ from services.intake.domain.files import gone
 from services.intake.domain.recovered import reflect
 from services.intake.even_time import EvenTime
 from services.intake.events import HANDLERS, TOPICS
-from services.intake.looking import Looks
 from services.intake.messages import Gateway, HttpGateway
 from services.intake.settings import IntakeSettings, Settings
 from services.intake.store import IntakeStore, schema
@@ -55,7 +54,6 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
 
 def _routers(service: Service, store: IntakeStore, gateway: Gateway | None, own: IntakeSettings) -> list[APIRouter]:
     vault = Vault(store, service.keys, now, own.key_period_days)
-    looks = Looks(service.processing_log, now)
     desk = Desk(
         engine=service.engine,
         vault=vault,
@@ -69,7 +67,7 @@ def _routers(service: Service, store: IntakeStore, gateway: Gateway | None, own:
         engine=service.engine,
         vault=vault,
         store=store,
-        looks=looks,
+        looks=service.looks,
         gateway=gateway,
         code_rules=code_rules,
         keep_for=timedelta(days=own.choice_days),
@@ -82,11 +80,11 @@ def _routers(service: Service, store: IntakeStore, gateway: Gateway | None, own:
         await service.engine.execute_many([Command(f"file-{each}", gone) for each in pseudonyms])
 
     service.catch_up.erase, service.catch_up.reflect = erase, reflect
-    persons = api_persons.Persons(store, vault, service.engine, looks)
+    persons = api_persons.Persons(store, vault, service.engine, service.looks)
     tests = questionnaire_files.load()
     even_time = EvenTime(own.answer_step_ms / 1000)
     return [
-        api_signals.routes(desk, service.engine, vault, store, looks, even_time),
+        api_signals.routes(desk, service.engine, vault, store, service.looks, even_time),
         api_deliveries.routes(desk, store, own, now, even_time),
         api_persons.routes(persons),
         api_identity.routes(persons),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Query
-from hulpketen_contracts import ProcessingLogged
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,7 +15,7 @@ from services.chassis.auth import Principal
 from services.chassis.pipeline.engine import Engine
 from services.chassis.pipeline.model import Command, Context, Decision, IdempotencyKey, State
 from services.chassis.problems import FieldError, Problem
-from services.chassis.processing_log import Look, look_lines
+from services.chassis.processing_log import Looks
 from services.matching.domain import errors
 from services.matching.domain.cases import World
 from services.matching.domain.file import File
@@ -30,14 +29,13 @@ MAX_PAGE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """What the routes work with. `record` stores lines of the processing log, and raises where it could not."""
+    """What the routes work with."""
 
     engine: Engine
     store: MatchingStore
     directory: Snapshot
     policy: Policy
-    record: Callable[[Sequence[ProcessingLogged]], Awaitable[None]]
-    clock: Callable[[], datetime]
+    looks: Looks
 
     async def execute(
         self,
@@ -62,8 +60,7 @@ class Matching:
     async def log(self, name: str, activity: str, principal: Principal, files: Sequence[File], at: datetime) -> None:
         """Have a look at these persons' data in the processing log, before it is shown."""
         persons = [file["person"] for file in files]
-        look = Look(name, activity, principal.organisation, persons, at, self.clock())
-        await self.record(look_lines(look, "matching"))
+        await self.looks.record(activity, principal, persons, name=name, started=at)
 
 
 def actor_of(principal: Principal) -> Actor:

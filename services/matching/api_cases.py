@@ -58,7 +58,7 @@ def _looks(router: APIRouter, matching: Matching) -> None:
     async def list_cases(
         reader: Reader, wanted: Annotated[CaseFilter, Depends(_wanted)], at: Annotated[Place, Depends()]
     ) -> CasePage:
-        started = matching.clock()
+        started = matching.looks.clock()
         files, total = await matching.store.list_files(wanted, at.page, at.per_page)
         await matching.log("list-cases", ACTIVITY, reader, files, started)
         items = [CaseSummary.model_validate(cases.summary(file, file["cases"][-1])) for file in files]
@@ -66,14 +66,14 @@ def _looks(router: APIRouter, matching: Matching) -> None:
 
     @router.get("/{case}", summary="One case, with its signals and referrals")
     async def read_case(reader: Reader, case: Id) -> CaseDetail:
-        started = matching.clock()
+        started = matching.looks.clock()
         _, file = await matching.case(case, reader)
         await matching.log("read-case", ACTIVITY, reader, [file], started)
         return _detail(file, cases.case_in(dict(file), case)[1])
 
     @router.get("/{case}/proposals", summary="What the rules propose now, each rule explained; a person decides")
     async def read_proposals(reader: Reader, case: Id) -> ProposalsView:
-        started = matching.clock()
+        started = matching.looks.clock()
         _, file = await matching.case(case, reader)
         await matching.log("read-proposals", "propose-help", reader, [file], started)
         directory = matching.directory.current

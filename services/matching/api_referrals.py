@@ -49,7 +49,7 @@ def routes(matching: Matching) -> APIRouter:
 
     @router.get("/{referral}", summary="One referral, with what the caller may do now")
     async def read(reader: Reader, referral: Id) -> ReferralDetail:
-        started = matching.clock()
+        started = matching.looks.clock()
         found = await matching.store.file_of_referral(referral)
         file, one = referrals.referral_in(dict(found[1]) if found else None, referral, actor_of(reader))
         activity = "make-referrals" if _made_by(reader, one) else "answer-referrals"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from services.chassis.mongo.aliases import EVERY_S, Aliases
-from services.chassis.service import Service, now
+from services.chassis.service import Service
 from services.chassis.settings import load
 from services.chassis.web import App, create_app, serve
 from services.matching import api_cases, api_directory, api_referrals
@@ -38,7 +38,7 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
     service.catch_up.erase = aliases.erase_all
     service.every("directory", settings.matching.directory_refresh_s, snapshot.refresh)
     service.every("aliases", EVERY_S, aliases.erase)
-    matching = Matching(service.engine, store, snapshot, policy, service.processing_log.record, now)
+    matching = Matching(service.engine, store, snapshot, policy, service.looks)
     routers = [part.routes(matching) for part in (api_cases, api_referrals, api_directory)]
     app = create_app("matching", runtime=service, settings=settings, routers=routers, transport=transport)
     app.add_exception_handler(MatchingError, refuse)

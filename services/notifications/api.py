@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 
 from services.chassis.problems import Problem
 from services.notifications.domain.visibility import PROPOSALS, REFERRAL, REFERRAL_AND_CASE, Fields
-from services.notifications.looking import Looks
+from services.notifications.looking import FeedLooks
 from services.notifications.readers import Reader, Readers
 from services.notifications.store import Asked, Found, NotificationsStore
 
@@ -103,7 +103,7 @@ AskedPage = Annotated[_Asked, Depends()]
 class Lists:
     """Reads lists and single views for a reader, and writes the looks down."""
 
-    def __init__(self, store: NotificationsStore, last: Last, looks: Looks) -> None:
+    def __init__(self, store: NotificationsStore, last: Last, looks: FeedLooks) -> None:
         self._store, self._last, self._looks = store, last, looks
 
     async def page(self, kind: str, reader: Reader, asked: _Asked, status: str | None) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class Lists:
         return _shown(kind, reader, found.view)
 
     async def _look(self, name: str, reader: Reader, started: datetime, found: Sequence[Found]) -> None:
-        await self._looks.shown(name, reader.organisation, sorted({each.person for each in found}), started)
+        await self._looks.shown(name, reader.by, sorted({each.person for each in found}), started)
 
 
 def routes(lists: Lists, readers: Readers) -> APIRouter:

@@ -20,7 +20,7 @@ from services.chassis.problems import FieldError, Problem
 from services.chassis.sessions import Session, Sessions
 from services.chassis.telemetry import Destination, start_delivery_span
 from services.notifications import metrics
-from services.notifications.looking import Looks
+from services.notifications.looking import FeedLooks
 from services.notifications.readers import Readers
 from services.notifications.settings import NotificationsSettings
 from services.notifications.streams import Hub, Line, TooManyReadersError
@@ -80,7 +80,7 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-def routes(hub: Hub, feeds: Feeds, readers: Readers, settings: NotificationsSettings, looks: Looks) -> APIRouter:
+def routes(hub: Hub, feeds: Feeds, readers: Readers, settings: NotificationsSettings, looks: FeedLooks) -> APIRouter:
     """GET /v1/events. A stream is in the processing log before its first line about a case or referral goes out, and
     again when it ends; one that gave none is not."""
     router = APIRouter(prefix="/v1/events", tags=["feed"])
@@ -98,14 +98,14 @@ def routes(hub: Hub, feeds: Feeds, readers: Readers, settings: NotificationsSett
         ] = None,
     ) -> EventStream:
         started = looks.clock()
-        organisation, feed, _ = await readers.of(principal)
+        feed = (await readers.of(principal)).feed
         n = await _start(feeds, feed, after, int(last_event_id) if last_event_id is not None else None)
         try:
             hub.admit(feed)
         except TooManyReadersError:
             raise Problem(503, "Too many streams are open.", headers={"Retry-After": "5"}) from None
         lasting = _Lasting(principal, await _session(request), request.app.state, looks.clock)
-        place = _Place(feed, n, _Stream(looks, organisation, started))
+        place = _Place(feed, n, _Stream(looks, principal, started))
         return EventStream(_logged(_chunks(hub, place, lasting, settings.heartbeat_s), place), settings.stall_s)
 
     return router
@@ -174,20 +174,20 @@ async def _session(request: Request) -> Session | None:
 class _Stream:
     """A stream in the processing log: its first line stands there before anything about a case or referral goes out."""
 
-    def __init__(self, looks: Looks, organisation: str, started: datetime) -> None:
-        self._looks, self._organisation, self._started = looks, organisation, started
+    def __init__(self, looks: FeedLooks, by: Principal, started: datetime) -> None:
+        self._looks, self._by, self._started = looks, by, started
         self._first: int | None = None
 
     async def gives(self, lines: Sequence[Line]) -> None:
         """These are about to go out. Raises StoreUnavailable."""
         if self._first is None and not all(line.shared for line in lines):
             self._first = lines[0].n
-            await self._looks.opened(self._organisation, self._first, self._started)
+            await self._looks.opened(self._by, self._first, self._started)
 
     async def ended(self, last: int) -> None:
         """It gave all up to this number."""
         if self._first is not None:
-            await self._looks.closed(self._organisation, self._first, last, self._started)
+            await self._looks.closed(self._by, self._first, last, self._started)
 
 
 class _Place:

@@ -23,7 +23,7 @@ from services.notifications.domain.checkpoint import SHARED
 from services.notifications.domain.directory import Directory
 from services.notifications.domain.file import file_id
 from services.notifications.events import TOPICS, followed, handlers
-from services.notifications.looking import Looks
+from services.notifications.looking import FeedLooks
 from services.notifications.measured import EVERY_S as MEASURE_EVERY_S
 from services.notifications.measured import MeasuredFeeds, Waiting
 from services.notifications.readers import Readers
@@ -56,7 +56,7 @@ class Parts:
         self.feeds = MongoFeeds(self.service.database)
         self.store = NotificationsStore(self.service.database, self.feeds)
         self.aliases = Aliases(self.service.database, self.service.engine, file_id)
-        self.looks = Looks(self.service.processing_log.record, now)
+        self.looks = FeedLooks(self.service.looks)
         self.hub = Hub(
             self.store.new_lines,
             self.feeds.after,

@@ -17,11 +17,12 @@ _WAIT_S, _LOOK_EVERY_S = 3.0, 0.1
 
 
 class Reader(NamedTuple):
-    """An organisation and its feed. A municipality sees the whole of its files."""
+    """An organisation and its feed. A municipality sees the whole of its files. `by`: who asks for it."""
 
     organisation: str
     feed: str
     whole_file: bool
+    by: Principal
 
 
 class Readers:
@@ -38,7 +39,7 @@ class Readers:
         while True:
             found = await self._store.organisation(self._directory, principal.organisation)
             if found is not None and found.feed is not None:
-                return Reader(found.id, found.feed, found.municipality is not None)
+                return Reader(found.id, found.feed, found.municipality is not None, principal)
             if found is not None or loop.time() >= until:
                 raise Problem(403, "The directory does not have your organisation.", type="unknown-organisation")
             await asyncio.sleep(_LOOK_EVERY_S)

@@ -129,7 +129,7 @@ def _scalar(held: Schema) -> st.SearchStrategy[Any]:
     if "format" in held:
         days = st.dates(date(1900, 1, 1), date(9999, 1, 1)).map(date.isoformat)
         return days if held["format"] == "date" else _moments.map(datetime.isoformat)
-    return _texts(held["pattern"], held.get("minLength", 0), held.get("maxLength", 60))
+    return _texts(held["pattern"], held.get("minLength", 0), held.get("maxLength", 64))
 
 
 @cache

@@ -11,11 +11,20 @@ from typing import Any
 
 import httpx
 import pytest
-from hulpketen_contracts import CaseClosed, CaseOpened, PersonErased, ProcessingLogged, SignalReceived
+from hulpketen_contracts import (
+    AccessLogged,
+    CaseClosed,
+    CaseOpened,
+    Event,
+    PersonErased,
+    ProcessingLogged,
+    SignalReceived,
+)
 
 from services.audit.api import ACTIVITY, routes
 from services.audit.store import TrailStore
 from services.chassis.pipeline.errors import StoreUnavailable
+from services.chassis.processing_log import Looks
 from services.chassis.settings import AuthSettings
 from services.chassis.web import create_app
 from tests.conftest import Infrastructure
@@ -48,12 +57,14 @@ class Auditor:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
         self.lines: list[ProcessingLogged] = []
+        self.accesses: list[AccessLogged] = []
         self.log_answers = True
 
-    async def record(self, lines: Sequence[ProcessingLogged]) -> None:
+    async def record(self, events: Sequence[Event]) -> None:
         if not self.log_answers:
             raise StoreUnavailable
-        self.lines += lines
+        self.lines += [event for event in events if isinstance(event, ProcessingLogged)]
+        self.accesses += [event for event in events if isinstance(event, AccessLogged)]
 
     async def get(self, path: str, **query: str | int) -> Any:
         answer = await self.client.get(path, params=query)
@@ -81,7 +92,7 @@ async def auditor(database: Database, issuer: TestIssuer, tmp_path: Path) -> Asy
     settings = unconnected(tmp_path, auth=AuthSettings(issuer=ISSUER, audience="audit"))
     async with httpx.AsyncClient(base_url="http://audit.test") as client:
         one = Auditor(client)
-        router = routes(TrailStore(database), one.record, lambda: datetime.now(UTC))
+        router = routes(TrailStore(database), Looks("audit", one.record, lambda: bytes(32), lambda: datetime.now(UTC)))
         app = create_app("audit", runtime=NoRuntime(), settings=settings, routers=[router], transport=issuer.transport)
         client._transport = httpx.ASGITransport(app)
         client.headers["authorization"] = f"Bearer {token(issuer, 'audit:read')}"

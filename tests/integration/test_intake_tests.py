@@ -15,7 +15,6 @@ from services.chassis.service import now
 from services.intake.choosing import Choices
 from services.intake.domain.choice import CodeRules
 from services.intake.domain.looks import view
-from services.intake.looking import Looks
 from services.intake.store import IntakeStore
 from services.intake.vault import Vault
 from tests.conftest import Infrastructure
@@ -334,7 +333,7 @@ def choices_later(intake: Intake, days: int) -> Choices:
         engine=intake.service.engine,
         vault=Vault(store, intake.service.keys, now, 7),
         store=store,
-        looks=Looks(intake.service.processing_log, now),
+        looks=intake.service.looks,
         gateway=None,
         code_rules=CodeRules(timedelta(minutes=15), 3),
         keep_for=timedelta(days=30),

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from hulpketen_contracts import Event, PersonErased, PersonMerged, ProcessingLogged, ReferralState, SignalRefused
+from hulpketen_contracts import (
+    AccessLogged,
+    Event,
+    PersonErased,
+    PersonMerged,
+    ProcessingLogged,
+    ReferralState,
+    SignalRefused,
+)
 
 from services.chassis.mongo.aliases import Aliases
 from services.chassis.pipeline.model import Record
@@ -230,12 +238,16 @@ async def test_a_list_is_in_the_processing_log_with_a_line_for_each_person(
     assert (len(detail["received"]), detail["referrals"], detail["otherCases"]) == (1, [], [])
     assert not set(people) & set(str((page, rest, detail)))
 
-    lines = await read(stack_infra, "processing-log", lambda e: getattr(e.data, "organisation", "") == who, 5)
-    logged = [line.data for line in lines]
-    assert all(isinstance(line, ProcessingLogged) for line in logged)
-    named = sorted((line.name, line.subject is not None) for line in logged if isinstance(line, ProcessingLogged))
+    lines = await read(stack_infra, "processing-log", lambda e: getattr(e.data, "organisation", "") == who, 8)
+    logged = [line.data for line in lines if isinstance(line.data, ProcessingLogged)]
+    named = sorted((line.name, line.subject is not None) for line in logged)
     assert named == [("list-cases", False), *[("list-cases", True)] * 3, ("read-case", True)]
-    assert {line.subject for line in logged if isinstance(line, ProcessingLogged)} == {None, *people}
+    assert {line.subject for line in logged} == {None, *people}
+    looked = [line.data for line in lines if isinstance(line.data, AccessLogged)]
+    spans = {line.span_id for line in logged}
+    whole = {(line.trace_id, line.span_id) for line in logged if line.parent_span_id not in spans}
+    assert {(each.trace_id, each.span_id) for each in looked} == whole
+    assert len({each.employee for each in looked}) == 1
 
 
 async def test_lists_follow_status_and_flags(matching: Matching, intake: Neighbour) -> None:

@@ -57,6 +57,7 @@ async def test_a_machine_has_the_organisation_and_the_scopes_of_its_role_at_ever
     assert who.organisation == "woonborg-voorbeeld"
     assert {"0106", "9901"} == who.municipalities
     assert who.scopes == set(SCOPES["sender"].split())
+    assert who.machine
 
 
 async def test_what_counts_may_do_no_more_than_operations(keycloak: Keycloak) -> None:
@@ -84,6 +85,7 @@ async def test_the_board_signs_in_whom_keycloak_knows(keycloak: Keycloak, role: 
     signed_in = await login.finish(cookie, given["code"][0], given["state"][0])
 
     assert signed_in.principal.organisation
+    assert not signed_in.principal.machine
     assert signed_in.principal.scopes >= set(SCOPES[role].split())
     others = set(" ".join(SCOPES.values()).split()) - set(SCOPES[role].split())
     assert not signed_in.principal.scopes & others

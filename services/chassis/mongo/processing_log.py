@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import Any
 
-from hulpketen_contracts import Envelope, ProcessingLogged, encode
+from hulpketen_contracts import Envelope, Event, encode
 
 from services.chassis.mongo.database import Database, available
 from services.chassis.mongo.indexes import Index
@@ -53,7 +53,7 @@ class ProcessingLog:
         self._spawn = spawn
         self._seq = 0
 
-    async def record(self, lines: Sequence[ProcessingLogged]) -> None:
+    async def record(self, lines: Sequence[Event]) -> None:
         """Store lines, in one insert; when it returns a majority has them. Raises StoreUnavailable: show nothing."""
         if not lines:
             return
@@ -64,7 +64,7 @@ class ProcessingLog:
             await self._lines.insert_one(document)
         await self._spawn(self._publisher.publish([document]))
 
-    def _entry(self, line: ProcessingLogged, now: datetime) -> dict[str, Any]:
+    def _entry(self, line: Event, now: datetime) -> dict[str, Any]:
         self._seq += 1
         envelope = Envelope(
             id=str(uuid.uuid4()),

@@ -34,6 +34,14 @@ async def test_a_good_token_tells_who_is_asking(issuer: TestIssuer, verifier: To
         assert principal.scopes == {"cases:read", "referrals:write"}
         assert principal.subject == "employee-1"
         assert principal.expires_at.timestamp() == NOW + 300
+        assert not principal.machine
+
+
+@pytest.mark.parametrize(("said", "machine"), [(True, True), (False, False), ("true", False), (None, False)])
+async def test_a_machine_is_what_the_issuer_says_is_one(
+    issuer: TestIssuer, verifier: TokenVerifier, said: object, machine: bool
+) -> None:
+    assert (await verifier.verify(issuer.token(good_claims(machine=said)))).machine is machine
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,18 @@
-"""Lines of the processing log: one an action, one subject a line at most."""
+"""Lines of the processing log: one an action, one subject a line at most; and which employee looked, apart."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hulpketen_contracts import AccessLogged, Event
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from services.chassis import telemetry
-from services.chassis.processing_log import Look, look_lines
+from services.chassis.auth import Principal
+from services.chassis.processing_log import Look, Looks, employee, look_lines
 
 START = datetime(2026, 11, 22, 10, 0, 0, 250_000, tzinfo=UTC)
 PERSONS = [f"0f0e0d0c-0b0a-4908-8706-05040302010{n}" for n in range(3)]
@@ -63,3 +65,62 @@ def test_the_span_under_way_is_the_parent() -> None:
         (line,) = look_lines(LOOK, "intake")
     assert header is not None
     assert header.split("-")[1:3] == [line.trace_id, line.parent_span_id]
+
+
+SOMEBODY = Principal("maatjes-voorbeeld", frozenset(), frozenset(), "employee-1", START)
+
+
+class Log:
+    """What was stored, one list for each insert."""
+
+    def __init__(self) -> None:
+        self.inserts: list[Sequence[Event]] = []
+        self.looks = Looks("intake", self.record, lambda: bytes(32), lambda: START)
+
+    async def record(self, events: Sequence[Event]) -> None:
+        self.inserts.append(events)
+
+
+async def test_who_looked_is_stored_with_the_lines_of_the_look_and_leads_to_them_without_naming_a_subject() -> None:
+    log = Log()
+    began = START - timedelta(seconds=2)
+    await log.looks.record("manage-cases", SOMEBODY, PERSONS, name="list-cases", started=began)
+    ((*lines, who),) = log.inserts
+    whole, *children = lines
+    assert [child.model_dump()["subject"] for child in children] == PERSONS
+    assert isinstance(who, AccessLogged)
+    assert who.model_dump() == {
+        "trace_id": whole.model_dump()["trace_id"],
+        "span_id": whole.model_dump()["span_id"],
+        "looked_at": START,
+        "service": "intake",
+        "organisation": "maatjes-voorbeeld",
+        "employee": employee(bytes(32), SOMEBODY),
+        "activity": "manage-cases",
+    }
+    shown = " ".join(event.model_dump_json() for event in (*lines, who))
+    assert SOMEBODY.subject not in shown
+    assert all(who.employee not in line.model_dump_json() for line in lines)
+
+
+@pytest.mark.parametrize("by", [replace(SOMEBODY, machine=True), "maatjes-voorbeeld", None])
+async def test_what_a_machine_or_the_chain_itself_looked_at_has_no_employee(by: Principal | str | None) -> None:
+    log = Log()
+    await log.looks.record("inform-partners", by, name="deliver-lines", feed=(3, 7))
+    ((line,),) = log.inserts
+    assert {k: v for k, v in line.model_dump().items() if k in ("organisation", "feed_first", "feed_last", "name")} == {
+        "organisation": "maatjes-voorbeeld" if by else None,
+        "name": "deliver-lines",
+        "feed_first": 3,
+        "feed_last": 7,
+    }
+
+
+def test_an_employee_has_one_pseudonym_in_an_organisation_and_under_a_key() -> None:
+    others = [
+        employee(bytes(32), replace(SOMEBODY, subject="employee-2")),
+        employee(bytes(32), replace(SOMEBODY, organisation="fonds-voorbeeld")),
+        employee(b"1" * 32, SOMEBODY),
+    ]
+    assert employee(bytes(32), replace(SOMEBODY, scopes=frozenset({"cases:read"}))) == employee(bytes(32), SOMEBODY)
+    assert len({employee(bytes(32), SOMEBODY), *others}) == 4
