@@ -107,6 +107,12 @@ def _settings(name: str, folder: DataFolder, ports: Mapping[str, int]) -> dict[s
             "NOTIFICATIONS_CLIENT_ID": BOARD_CLIENT,
             "NOTIFICATIONS_CLIENT_SECRET": folder.secret(BOARD_CLIENT),
         },
+        "audit": {
+            "AUDIT_PLACE": str(folder.path / "trail"),
+            "AUDIT_ORIGIN": "localhost/hulpketen",
+            "AUDIT_CHECKPOINT_S": "1",
+            "AUDIT_ANNOUNCE_S": "10",
+        },
     }
     return common | own.get(name, {})
 

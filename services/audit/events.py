@@ -11,8 +11,8 @@ from hulpketen_contracts import DecodeError, PersonErased, peek
 
 from services.audit import metrics
 from services.audit.contents import SubjectKey, SubjectKeys
-from services.audit.domain.entry import Document, Entry, leaf, read
-from services.audit.store import AnotherWrites, TrailStore
+from services.audit.domain.entry import Document, Entry, found_again, leaf, read
+from services.audit.store import AnotherWrites, TrailBroken, TrailStore
 from services.chassis.pipeline.errors import LeaseLost, StoreUnavailable
 from services.chassis.pipeline.model import DeadLetter, Record
 from services.chassis.telemetry import RecordSpan, start_record_span
@@ -40,6 +40,10 @@ class Taken(NamedTuple):
 def now() -> datetime:
     """The time, in UTC."""
     return datetime.now(UTC)
+
+
+async def _none() -> int:
+    return 0
 
 
 def take(records: Sequence[Record]) -> Taken:
@@ -73,12 +77,15 @@ class Writer:
         keys: SubjectKeys,
         *,
         clock: Clock = now,
+        reach: Callable[[], Awaitable[int]] = _none,
     ) -> None:
+        """`reach` gives how many entries were signed."""
         self._store = store
         self._lease = lease
         self._bury = bury
         self._clock = clock
         self._keys = keys
+        self._reach = reach
         self._next = 0
         self._fence: int | None = None  # the number under which the rest was read; None: read it again
         self._erased: set[str] = set()
@@ -129,6 +136,8 @@ class Writer:
         if self._fence is None or self._fence != self._lease.fence:
             self._erased = await self._store.erased()
             self._next = await self._store.next_index()
+            if self._next < (signed := await self._reach()):
+                raise TrailBroken(f"{signed} entries were signed, and {self._next} are there")
             self._fence = self._lease.fence
 
     async def _number(self, entries: Sequence[Entry]) -> None:
@@ -155,16 +164,27 @@ class Writer:
             known = await self._store.known(fresh)
             if len(known) <= inserted:
                 raise StoreUnavailable("a majority does not have an entry yet that the trail has")
+            await self._fill([(fresh[event_id], stored) for event_id, stored in known.items()])
             fresh = {event_id: entry for event_id, entry in fresh.items() if event_id not in known}
 
     async def _leaves(self, entries: Sequence[Entry]) -> list[Document]:
+        keys = await self._keys_of(entries)
+        return [leaf(entry, self._next + n, key) for n, (entry, key) in enumerate(zip(entries, keys, strict=True))]
+
+    async def _fill(self, known: Sequence[tuple[Entry, Document]]) -> None:
+        """Give back their contents to entries that were rebuilt after a restore."""
+        awaited = [(entry, stored) for entry, stored in known if stored.get("about", {}).get("awaited")]
+        if awaited:
+            keys = await self._keys_of([entry for entry, _ in awaited])
+            pairs = zip(awaited, keys, strict=True)
+            abouts = {at["_id"]: found_again(entry, at["commitment"], key) for (entry, at), key in pairs}
+            await self._store.fill(abouts)
+
+    async def _keys_of(self, entries: Sequence[Entry]) -> list[SubjectKey | None]:
+        """The key of each; None where the person was erased."""
         persons = {entry.person for entry in entries if entry.person and entry.person not in self._erased}
         keys, nobody = await self._keys.all(persons), self._keys.nobody()
-
-        def key(entry: Entry) -> SubjectKey | None:
-            return keys.get(entry.person) if entry.person else nobody
-
-        return [leaf(entry, self._next + n, key(entry)) for n, entry in enumerate(entries)]
+        return [keys.get(entry.person) if entry.person else nobody for entry in entries]
 
     def _show_lag(self, entry: Entry) -> None:
         metrics.lag.set(max(0.0, (self._clock() - entry.at).total_seconds()))

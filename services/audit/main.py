@@ -9,16 +9,19 @@ from hulpketen_contracts import TOPICS
 
 from services.audit import metrics
 from services.audit.api import routes
+from services.audit.api_trail import routes as trail_routes
 from services.audit.contents import SubjectKeys
 from services.audit.domain.announcement import reflect
 from services.audit.events import Writer
 from services.audit.settings import Settings
 from services.audit.store import SCHEMA, TrailStore
+from services.audit.trail import Trail
 from services.chassis.pipeline.model import DeadLetter, Record
 from services.chassis.service import Service, now
 from services.chassis.settings import load
 from services.chassis.web import App, create_app, serve
 
+SIGN_EVERY_S = 1.0
 TOPICS_OF_THE_CHAIN = tuple(name for name, topic in TOPICS.items() if "audit" in topic.consumers)
 
 
@@ -53,10 +56,16 @@ def build(settings: Settings) -> App:
 
     service.catch_up.erase = erase
     service.catch_up.reflect = reflect
-    writer = Writer(store, lease, bury, keys, clock=now)
+    trail = Trail(service, settings.audit, store, lease)
+    service.before_start(trail.open)
+    service.catch_up.first = trail.rebuild
+    writer = Writer(store, lease, bury, keys, clock=now, reach=trail.reach)
     service.every("keys", 1, keys.turn)
+    service.every("signing", SIGN_EVERY_S, trail.step)
+    service.every("announcing", settings.audit.announce_s, trail.announce)
     service.every("writer_lease", settings.pipeline.lease_s / 4, hold)
-    return create_app("audit", runtime=service, settings=settings, routers=[routes(store, service.looks)])
+    routers = [routes(store, service.looks), trail_routes(trail, service.looks)]
+    return create_app("audit", runtime=service, settings=settings, routers=routers)
 
 
 def main() -> None:

@@ -10,3 +10,8 @@ lag = Gauge(
     "Age of the event that the trail was adding now, by this process; 0 where nothing waits.",
 )
 writing = Gauge("hulpketen_audit_writing", "1 in the process that adds to the trail, 0 where it stands by.")
+signed = Gauge("hulpketen_audit_signed_entries", "Entries that the last checkpoint of this process is over.")
+signing_stopped = Gauge(
+    "hulpketen_audit_signing_stopped",
+    "1 where the entries are not those that were signed before, and nothing is signed until somebody looked at it.",
+)

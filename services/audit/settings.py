@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from services.chassis.settings import ChassisSettings, Section
@@ -20,6 +22,26 @@ class AuditSettings(Section):
         "an entry costs a quarter in a batch of 500 of what it costs in one of 20.",
     )
     key_period_days: int = Field(7, ge=1, le=366, description="Days for which new persons share a wrapping key.")
+    origin: str = Field(
+        "hulpketen.example/audit",
+        pattern=r"^[a-z0-9.-]+(/[a-z0-9.-]+)*$",
+        description="Name of the trail for everybody who checks it: an address of one's own, without a scheme, that no "
+        "other log has. The number of the log is added, as in …/1. It stays the same for ever.",
+    )
+    place: Path | None = Field(
+        None,
+        description="The second place of the trail: a folder on another disk than the database's, for its tiles. "
+        "All processes of the audit need the same one. Nothing is signed where it is not set.",
+    )
+    checkpoint_s: float = Field(
+        10.0, gt=0, le=3_600, description="How long after a checkpoint the next one is signed, where the trail grew."
+    )
+    checkpoint_entries: int = Field(
+        10_000, ge=1, le=1_000_000, description="After how many new entries a checkpoint is signed before that time."
+    )
+    announce_s: float = Field(
+        900.0, gt=0, le=86_400, description="How often partners are told of the newest checkpoint, where there is one."
+    )
 
 
 class Settings(ChassisSettings):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import BulkWriteError
 
+from services.audit.checkpoints import INDEXES as CHECKPOINTS
 from services.audit.domain.entry import Document
 from services.audit.domain.search import Search
 from services.chassis.mongo.database import DUPLICATE, available, passes
@@ -27,8 +28,9 @@ INDEXES = (
     Index("entries", ("about.trace",), "the processing log, by trace", sparse=True),
     Index("aliases", ("into",), "with_aliases()"),
 )
-SCHEMA = Schema((*CHASSIS, *INDEXES))
+SCHEMA = Schema((*CHASSIS, *INDEXES, *CHECKPOINTS))
 # Entries of before contents were kept have a nonce of their own.
+_ABOUT = {"about": ""}
 _PLAIN = {"about.sealed": 0, "about.nonce": 0}
 
 
@@ -77,11 +79,21 @@ class TrailStore:
                 return _inserted_before(error.details)
         return len(leaves)
 
-    async def known(self, event_ids: Collection[str]) -> set[str]:
-        """Which of these events the trail has, by majority."""
+    async def known(self, event_ids: Collection[str]) -> dict[str, Document]:
+        """Which of these events the trail has, by majority: their entries, with no more of `about` than `awaited`."""
+        fields = {"eventId": 1, "commitment": 1, "about.awaited": 1}
         async with available():
-            found = self._entries.find({"eventId": {"$in": list(event_ids)}}, {"_id": 0, "eventId": 1})
-            return {entry["eventId"] async for entry in found}
+            found = self._entries.find({"eventId": {"$in": list(event_ids)}}, fields)
+            return {entry["eventId"]: entry async for entry in found}
+
+    async def fill(self, abouts: Mapping[int, Document | None]) -> None:
+        """Give entries that were rebuilt without their contents what stands beside their leaves; None: nothing."""
+        operations = [
+            UpdateOne({"_id": n, "about.awaited": True}, {"$set": {"about": about}} if about else {"$unset": _ABOUT})
+            for n, about in abouts.items()
+        ]
+        async with available():
+            await self._entries.bulk_write(operations, ordered=False)
 
     async def erased(self) -> set[str]:
         """All persons that were erased."""
@@ -112,7 +124,7 @@ class TrailStore:
                 [UpdateOne({"_id": person}, {"$setOnInsert": {"at": at}}, upsert=True) for person in persons]
             )
             await self._keys.delete_many({"_id": {"$in": list(persons)}})
-            await self._entries.update_many({"about.person": {"$in": list(persons)}}, {"$unset": {"about": ""}})
+            await self._entries.update_many({"about.person": {"$in": list(persons)}}, {"$unset": _ABOUT})
 
     async def keys(self, persons: Collection[str]) -> list[Document]:
         """The wrapped keys of these persons: {_id: person, label, key}."""
@@ -142,6 +154,11 @@ class TrailStore:
             if search == Search():
                 return entries, await self._entries.estimated_document_count()
             return entries, await self._entries.count_documents(query)
+
+    async def of_event(self, event_id: str) -> Document | None:
+        """The entry of this event."""
+        async with available():
+            return await self._entries.find_one({"eventId": event_id}, _PLAIN)
 
     async def entry(self, index: int) -> Document | None:
         """The entry with this number."""

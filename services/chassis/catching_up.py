@@ -38,7 +38,8 @@ class CatchUp:
     """Runs once after a restore, in one process of the service; the others wait for it.
 
     What a service gives: `reflect`, how one of its own events changes a state, where it publishes events of
-    aggregates; `again`, hooks that take over what that made known; `erase`, how it forgets persons.
+    aggregates; `again`, hooks that take over what that made known; `erase`, how it forgets persons; `first`, what it
+    brings back by itself before anything is taken from a topic.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class CatchUp:
         self.reflect: Reflect | None = None
         self.again: list[Hook] = []
         self.erase: Erase | None = None
+        self.first: Hook | None = None
         self.done = False
 
     async def run(self) -> None:
@@ -96,6 +98,8 @@ class CatchUp:
         await self._connect()
         log.info("catching_up", taken_at=mark.taken_at.isoformat(), topics=len(self._topics))
         await self._erase()
+        if self.first:
+            await self.first()
         for topic in self._own:
             await self._recover(topic)
         if not await self._complete(mark):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from services.audit.contents import SubjectKeys
 from services.audit.domain.entry import Document
 from services.audit.events import Writer, WriterLease, now
-from services.audit.store import INDEXES, TrailStore
+from services.audit.store import SCHEMA, TrailStore
 from services.chassis.keys import FileKeyProvider
 from services.chassis.mongo.database import connect
 from services.chassis.mongo.indexes import make_all
@@ -57,7 +57,7 @@ async def a_database(infrastructure: Infrastructure) -> AsyncIterator[Database]:
     folder = tempfile.TemporaryDirectory(prefix="audit-keys-")
     try:
         _keys[name] = FileKeyProvider(Path(folder.name) / "keys.json")
-        await make_all(client[name], INDEXES)
+        await make_all(client[name], SCHEMA.indexes)
         yield client[name]
     finally:
         del _keys[name]
@@ -69,6 +69,11 @@ async def a_database(infrastructure: Infrastructure) -> AsyncIterator[Database]:
 _keys: dict[str, FileKeyProvider] = {}
 
 
+def provider_of(database: Database) -> FileKeyProvider:
+    """The keys of this database."""
+    return _keys[database.name]
+
+
 def subject_keys(
     database: Database, store: TrailStore | None = None, seconds: Callable[[], float] = monotonic
 ) -> SubjectKeys:
@@ -76,9 +81,18 @@ def subject_keys(
     return SubjectKeys(store or TrailStore(database), _keys[database.name], now, 7, seconds)
 
 
-def writer(database: Database, lease: WriterLease | None = None, store: TrailStore | None = None) -> Writer:
+async def nothing_signed() -> int:
+    return 0
+
+
+def writer(
+    database: Database,
+    lease: WriterLease | None = None,
+    store: TrailStore | None = None,
+    reach: Callable[[], Awaitable[int]] = nothing_signed,
+) -> Writer:
     store = store or TrailStore(database)
-    return Writer(store, lease or AlwaysHeld(), Buried(), subject_keys(database, store))
+    return Writer(store, lease or AlwaysHeld(), Buried(), subject_keys(database, store), reach=reach)
 
 
 def a_person() -> str:

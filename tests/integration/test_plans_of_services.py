@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from services.audit.checkpoints import CheckpointStore, Kept
 from services.audit.domain.search import Search
 from services.audit.store import SCHEMA as AUDIT
 from services.audit.store import TrailStore
@@ -33,6 +34,9 @@ def entry(n: int) -> dict[str, Any]:
 async def test_of_the_audit(stack_infra: Infrastructure) -> None:
     async with profiled(stack_infra, AUDIT) as world:
         store = world.watched(TrailStore(world.database))
+        checkpoints = world.watched(CheckpointStore(world.database))
+        for n in range(MANY):
+            await checkpoints.add(Kept(n + 1, b"root", "text"), n, THEN)
         assert await store.append([entry(n) for n in range(MANY)]) == MANY
         await store.next_index()
         await store.alias([(f"alias-{n}", f"person-{n}") for n in range(MANY)])
@@ -42,7 +46,8 @@ async def test_of_the_audit(stack_infra: Infrastructure) -> None:
 
         assert await store.append([entry(MANY)]) == 1
         assert await store.next_index() == MANY + 1
-        assert await store.known(["event-1", "event-x"]) == {"event-1"}
+        assert set(await store.known(["event-1", "event-x"])) == {"event-1"}
+        await store.fill({3: {"case": "case-3"}, 4: None})
         assert await store.erased() == {"somebody"}
         await store.alias([("alias-x", "alias-1")])
         assert await store.with_aliases(["person-1"]) == {"person-1", "alias-1", "alias-x"}
@@ -50,6 +55,13 @@ async def test_of_the_audit(stack_infra: Infrastructure) -> None:
         assert [key["_id"] for key in await store.keys(["person-1"])] == ["person-1"]
         await store.erase(["person-2"], THEN)
         assert (await store.entry(1) or {})["eventId"] == "event-1"
+        assert (await store.of_event("event-1") or {})["_id"] == 1
+        assert await checkpoints.generation() == 1
+        await checkpoints.stop("for a test")
+        assert await checkpoints.stopped() == "for a test"
+        assert not await checkpoints.add(Kept(MANY + 1, b"root", "text"), 5, THEN)
+        assert await checkpoints.last() == Kept(MANY, b"root", "text") == await checkpoints.of(MANY)
+        assert [entry["_id"] for entry in await checkpoints.leaves(5, 3)] == [5, 6, 7]
         since, until = THEN + 10 * DAY, THEN + 20 * DAY
         for asked, total in (
             (Search(), MANY + 1),

@@ -25,6 +25,11 @@ def announced(state: State | None, origin: str) -> int:
     return int(state["size"]) if state and state["origin"] == origin else 0
 
 
+def announced_checkpoint(state: State | None, origin: str) -> str | None:
+    """The signed note of that size."""
+    return str(state["checkpoint"]) if state and state["origin"] == origin and "checkpoint" in state else None
+
+
 def announce(state: State | None, signed: Signed, before: int, proof: Sequence[str]) -> Decision | None:
     """Tell of a checkpoint. `proof`: base64, from the tree of `before` entries, the size announced last, to this one.
 
@@ -43,4 +48,4 @@ def reflect(state: State | None, event: Decoded) -> State | None:
 
 
 def _state(event: CheckpointPublished) -> State:
-    return {"origin": event.checkpoint.partition("\n")[0], "size": event.size}
+    return {"origin": event.checkpoint.partition("\n")[0], "size": event.size, "checkpoint": event.checkpoint}

@@ -102,6 +102,18 @@ def leaf(entry: Entry, index: int, key: Key | None) -> Document:
     return document
 
 
+def found_again(entry: Entry, bound_to: bytes, key: Key | None) -> Document | None:
+    """What stands beside a leaf that is there already, with this commitment; None where the person was erased.
+
+    `unprovable`: the key is not the one of that time, so that nobody can show that the leaf commits to this content.
+    """
+    if key is None:
+        return None
+    about = entry.about | {"sealed": key.seal(entry.content, bound_to)}
+    same = hmac.compare_digest(commitment(key.nonce(entry.event_id), entry.content), bound_to)
+    return about if same else about | {"unprovable": True}
+
+
 def commitment(nonce: bytes, content: bytes) -> bytes:
     """32 bytes that bind to the content, and say nothing of it to who does not have the nonce."""
     return hmac.digest(nonce, content, "sha256")

@@ -1,0 +1,118 @@
+"""HTTP in: the signed trail, as C2SP `tlog-tiles` has it: for everybody of the chain, and its entries for auditors.
+
+Hashes and checkpoints say nothing of a person, and no look at them is in the processing log. A look at entries is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, NoReturn
+
+from fastapi import APIRouter, Depends, Query
+from hulpketen_contracts.trail.errors import Malformed, TrailError
+from hulpketen_contracts.trail.tiles import ENTRIES, parse_path
+from pydantic import BaseModel
+from starlette.responses import PlainTextResponse, Response
+
+from services.audit.api import ACTIVITY, Auditor
+from services.audit.reading import NotSigned, TrailReader, texts
+from services.audit.trail import Trail
+from services.chassis.auth import Principal, requires
+from services.chassis.logs import get_logger
+from services.chassis.problems import FieldError, Problem
+from services.chassis.processing_log import Looks
+
+log = get_logger(__name__)
+_damaged = log.waits("tiles_damaged")
+# What has a name holds the same for ever: a tile of a width, a bundle, a proof between two sizes.
+_FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+_NEVER = {"Cache-Control": "no-store"}
+
+Reader = Annotated[Principal, Depends(requires("trail:read"))]
+Size = Annotated[int, Query(ge=1, lt=2**53)]
+Index = Annotated[int, Query(ge=0, lt=2**53)]
+
+
+class ProofView(BaseModel):
+    """A proof of RFC 6962: its hashes, in base64."""
+
+    hashes: list[str]
+
+
+def routes(trail: Trail, looks: Looks) -> APIRouter:
+    """The routes of the signed trail."""
+    router = APIRouter(prefix="/v1/trail", tags=["trail"])
+
+    @router.get("/checkpoint", summary="The newest signed checkpoint", response_class=PlainTextResponse)
+    async def checkpoint(_: Reader) -> Response:
+        async with _answered():
+            newest = await _reader(trail).newest()
+        return PlainTextResponse(newest.text, headers=_NEVER)
+
+    @router.get("/keys", summary="The keys that checkpoints are signed with", response_class=PlainTextResponse)
+    async def keys(_: Reader) -> Response:
+        return PlainTextResponse("".join(f"{key}\n" for key in trail.public_keys), headers=_NEVER)
+
+    @router.get("/tile/entries/{place:path}", summary="A bundle of entries", response_class=Response)
+    async def entries(auditor: Auditor, place: str) -> Response:
+        started = looks.clock()
+        content = await _file(trail, f"tile/{ENTRIES}/{place}")
+        await looks.record(ACTIVITY, auditor, name="read-audit-entries", started=started)
+        return Response(content, headers=_NEVER, media_type="application/octet-stream")
+
+    @router.get("/tile/{level}/{place:path}", summary="A tile of hashes", response_class=Response)
+    async def tile(_: Reader, level: str, place: str) -> Response:
+        content = await _file(trail, f"tile/{level}/{place}")
+        return Response(content, headers=_FOR_EVER, media_type="application/octet-stream")
+
+    @router.get("/consistency-proofs", summary="That a tree goes on from a smaller one")
+    async def consistency(_: Reader, old: Annotated[int, Query(alias="from", ge=0, lt=2**53)], to: Size) -> ProofView:
+        if old > to:
+            _refuse("/from", "larger-than-the-later", f"A tree of {to} entries cannot go on from one of {old}.")
+        async with _answered():
+            return ProofView(hashes=texts(await _reader(trail).consistency(old, to)))
+
+    @router.get("/inclusion-proofs", summary="That an entry is in a tree")
+    async def inclusion(_: Reader, index: Index, size: Size) -> ProofView:
+        if index >= size:
+            _refuse("/index", "not-in-the-tree", f"A tree of {size} entries has none with the number {index}.")
+        async with _answered():
+            return ProofView(hashes=texts(await _reader(trail).inclusion(index, size)))
+
+    return router
+
+
+def _reader(trail: Trail) -> TrailReader:
+    if trail.reader is None:
+        raise NotSigned("This trail has no second place, and is not signed.")
+    return trail.reader
+
+
+async def _file(trail: Trail, path: str) -> bytes:
+    try:
+        asked = parse_path(path)
+    except Malformed as error:
+        _refuse("/path", "no-tile", f"{str(error)[:1].upper()}{str(error)[1:]}.")
+    async with _answered():
+        return await _reader(trail).file(asked)
+
+
+def _refuse(pointer: str, code: str, message: str) -> NoReturn:
+    place = "path" if pointer == "/path" else "query"
+    raise Problem(400, message, type="invalid", errors=[FieldError(pointer, code, message, place)])
+
+
+@asynccontextmanager
+async def _answered() -> AsyncIterator[None]:
+    """What is not signed is 404; a second place that does not hold what it should is ours to mend: 503."""
+    try:
+        yield
+    except NotSigned as error:
+        raise Problem(404, str(error), type="not-signed") from error
+    except (TrailError, OSError) as error:
+        _damaged.say(error=error)
+        detail = "The tiles of the trail cannot be read, or are not what was signed."
+        raise Problem(503, detail, type="tiles-damaged", headers={"Retry-After": "60"}) from error
+    else:
+        _damaged.over()

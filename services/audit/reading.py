@@ -1,0 +1,86 @@
+"""The signed trail as others read it: tiles, bundles and proofs, as far as it is signed and no further."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeVar
+
+from hulpketen_contracts.trail.tiles import TilePath, pack
+from hulpketen_contracts.trail.tree import TILE_HEIGHT, TILE_WIDTH, Proofs, check_inclusion, leaf_hash
+
+from services.audit.checkpoints import CheckpointStore, Kept
+from services.audit.domain.entry import Document
+from services.audit.domain.leaves import leaf_of
+from services.audit.place import Place
+
+Answer = TypeVar("Answer")
+_HELD_TILES = 512  # of 8 KB
+
+
+class NotSigned(Exception):
+    """It is not there, or not signed yet; the text says which, and names the size that is signed."""
+
+
+class TrailReader:
+    """Every method raises NotSigned, StoreUnavailable; and TrailError or OSError where the second place is damaged."""
+
+    def __init__(self, checkpoints: CheckpointStore, place: Place) -> None:
+        self._checkpoints = checkpoints
+        self._place = place
+        self._whole_tile = lru_cache(_HELD_TILES)(place.tile)
+
+    async def newest(self) -> Kept:
+        """The checkpoint over the most entries."""
+        last = await self._checkpoints.last()
+        if last is None:
+            raise NotSigned("Nothing was signed yet.")
+        return last
+
+    async def file(self, path: TilePath) -> bytes:
+        """A tile, or a bundle of entries where its level is None."""
+        size = (await self.newest()).size
+        end = path.index * TILE_WIDTH + path.width
+        if end > size >> TILE_HEIGHT * (path.level or 0):
+            raise NotSigned(f"It is beyond the {size} entries that are signed.")
+        if path.level is None:
+            return pack(await self._beside(lambda: self._place.bundle(path.index, path.width)))
+        level = path.level
+        return await self._beside(lambda: self._tile(level, path.index, path.width))
+
+    async def consistency(self, old: int, size: int) -> list[bytes]:
+        """The proof that the tree of `size` goes on from that of `old` entries, where old <= size."""
+        await self._signed(size)
+        return await self._beside(lambda: Proofs(size, self._tile).consistency(old))
+
+    async def inclusion(self, index: int, size: int) -> list[bytes]:
+        """The proof that an entry is in the tree of `size`, where index < size."""
+        await self._signed(size)
+        return await self._beside(lambda: Proofs(size, self._tile).inclusion(index))
+
+    async def prove(self, entry: Document) -> tuple[Kept, list[bytes]]:
+        """The newest checkpoint, and the proof that it is over this entry: looked at before it is given."""
+        last, index = await self.newest(), entry["_id"]
+        if index >= last.size:
+            raise NotSigned(f"It is entry {index}, and {last.size} are signed yet: ask again in a minute.")
+        proof = await self._beside(lambda: Proofs(last.size, self._tile).inclusion(index))
+        check_inclusion(last.size, last.root, index, leaf_hash(leaf_of(entry)), proof)
+        return last, proof
+
+    async def _signed(self, size: int) -> None:
+        last = (await self.newest()).size
+        if size > last:
+            raise NotSigned(f"{last} entries are signed, and not {size}.")
+
+    def _tile(self, level: int, index: int, width: int) -> bytes:
+        return self._whole_tile(level, index, width) if width == TILE_WIDTH else self._place.tile(level, index, width)
+
+    async def _beside(self, read: Callable[[], Answer]) -> Answer:
+        return await asyncio.to_thread(read)
+
+
+def texts(hashes: list[bytes]) -> list[str]:
+    """Hashes as base64."""
+    return [b64encode(each).decode() for each in hashes]

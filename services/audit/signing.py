@@ -1,0 +1,175 @@
+"""The trail is signed: entries that a majority has, then tiles in the second place, then a checkpoint over them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from hulpketen_contracts.trail.errors import TrailError
+
+from services.audit import metrics
+from services.audit.checkpoints import CheckpointStore, Kept
+from services.audit.domain.entry import Document
+from services.audit.domain.leaves import leaf_of
+from services.audit.events import WriterLease
+from services.audit.growth import Growth
+from services.audit.place import Place
+from services.chassis.logs import get_logger
+from services.chassis.pipeline.errors import LeaseLost
+
+log = get_logger(__name__)
+_AT_ONCE = 1_000
+_ENOUGH: Sequence[Document] = [{}] * _AT_ONCE
+
+
+class Differs(Exception):
+    """The entries are not those that were signed before: nothing may be signed until somebody has looked at it."""
+
+
+class AnotherSigns(LeaseLost):
+    """Another process signed meanwhile: what is known here is not the end of the trail any more."""
+
+
+class SigningKey(Protocol):
+    """What signs checkpoints, and knows its own signature."""
+
+    def sign(self, size: int, root: bytes) -> str:
+        """The signed note of a tree."""
+
+    def read(self, text: str) -> Kept:
+        """Such a note, after its signature was checked. Raises TrailError."""
+
+
+class Signer:
+    """Call `step` again and again: it signs in the process that holds the writer's lease, beside the appends.
+
+    The tree, its tiles and the checkpoints come from the entries alone, and come out the same when they are made
+    again: after a failure it forgets what it knows, and goes on from the last checkpoint that is kept.
+    """
+
+    def __init__(
+        self,
+        store: CheckpointStore,
+        place: Place,
+        key: SigningKey,
+        lease: WriterLease,
+        announced: Callable[[], Awaitable[str | None]],
+        *,
+        clock: Callable[[], datetime],
+        every: tuple[int, timedelta],
+    ) -> None:
+        """`announced` gives the checkpoint that partners were told of last; `every`: after how many entries, and how
+        long after the last one, the next checkpoint is signed."""
+        self._store = store
+        self._place = place
+        self._key = key
+        self._lease = lease
+        self._announced = announced
+        self._clock = clock
+        self._most, self._time = every
+        self._fence: int | None = None
+        self._growth: Growth | None = None
+        self._last: Kept | None = None
+        self._at = datetime.min.replace(tzinfo=UTC)
+        self.stopped = ""  # why nothing is signed, and by this process never will be
+
+    async def step(self) -> None:
+        """Take the entries that came since, and sign where it is time. Raises StoreUnavailable, OSError."""
+        if self.stopped or not await self._lease.held():
+            self._growth = None
+            return
+        try:
+            await self._go_on()
+        except Differs as error:
+            self._growth, self.stopped = None, str(error)
+            metrics.signing_stopped.set(1)
+            log.error("trail_differs", what=self.stopped, todo="find out why: docs/operations/restore.md")
+        except BaseException:
+            self._growth = None
+            raise
+
+    async def _go_on(self) -> None:
+        if self._growth is None or self._fence != self._lease.fence:
+            self._fence, self._growth = self._lease.fence, await self._take_over()
+        growth, entries = self._growth, _ENOUGH
+        while len(entries) >= _AT_ONCE:
+            entries = await self._store.leaves(growth.size, _AT_ONCE)
+            if entries:
+                await asyncio.to_thread(_grow, growth, entries)
+            if self._due(growth.size):
+                await self._sign(growth)
+
+    def _due(self, size: int) -> bool:
+        new = size - (self._last.size if self._last else 0)
+        return new >= self._most or (new > 0 and self._clock() - self._at >= self._time)
+
+    async def _sign(self, growth: Growth) -> None:
+        root = await asyncio.to_thread(growth.settle)
+        signed = Kept(growth.size, root, self._key.sign(growth.size, root))
+        previous = self._last.size if self._last else 0
+        if not await self._store.add(signed, previous, self._clock()):
+            raise AnotherSigns(f"another checkpoint follows that of {previous} entries")
+        self._last, self._at = signed, self._clock()
+        await self._put(signed)
+        metrics.signed.set(signed.size)
+
+    async def _put(self, signed: Kept) -> None:
+        await asyncio.to_thread(
+            self._place.put_checkpoint, signed.text, lambda there: self._key.read(there).size < signed.size
+        )
+
+    # Where it goes on
+
+    async def _take_over(self) -> Growth:
+        self._last = last = await self._store.last()
+        await self._compare(last)
+        if last is None:
+            return Growth(self._place)
+        try:
+            growth = await asyncio.to_thread(Growth.load, self._place, last.size, last.root)
+        except TrailError as damage:
+            log.warning("tiles_written_again", why=str(damage))
+            growth = await self._written_again(last)
+        await self._put(last)
+        return growth
+
+    async def _compare(self, last: Kept | None) -> None:
+        """With whatever else is known to have been signed. Raises Differs."""
+        if why := await self._store.stopped():
+            raise Differs(why)
+        if await asyncio.to_thread(self._place.newest) > self._place.generation:
+            raise Differs("the second place has a newer log")
+        there = await asyncio.to_thread(self._place.checkpoint)
+        for where, text in (("the second place", there), ("what was announced", await self._announced())):
+            if text is None:
+                continue
+            try:
+                known = self._key.read(text)
+            except TrailError as error:
+                raise Differs(f"the checkpoint of {where}: {error}") from error
+            if known.size > (last.size if last else 0):
+                raise Differs(f"{where} has a checkpoint of {known.size} entries that the database does not have")
+            mine = await self._store.of(known.size)
+            if mine is None or mine.root != known.root:
+                raise Differs(f"{where} has another root at {known.size} entries")
+
+    async def _written_again(self, last: Kept) -> Growth:
+        """All tiles, from the entries; those that are there are left as they are until the root is seen to be right."""
+        for growth in (Growth(None), Growth(self._place)):
+            while growth.size < last.size:
+                entries = await self._store.leaves(growth.size, min(_AT_ONCE, last.size - growth.size))
+                if not entries:
+                    raise Differs(f"{last.size} entries were signed, and {growth.size} are there")
+                await asyncio.to_thread(_grow, growth, entries)
+            if await asyncio.to_thread(growth.settle) != last.root:
+                raise Differs(f"the entries have another root at {last.size} entries than was signed")
+        return growth
+
+
+def _grow(growth: Growth, entries: Sequence[Document]) -> None:
+    numbers = [entry["_id"] for entry in entries]
+    if numbers != list(range(growth.size, growth.size + len(entries))):
+        raise Differs(f"an entry is missing after number {growth.size}")
+    growth.grow([leaf_of(entry) for entry in entries])
