@@ -31,8 +31,24 @@ class NotConsistent(TrailError):
     """The larger tree is not a continuation of the smaller one, or the proof is of other trees."""
 
 
-class SizeWentBack(TrailError):
-    """A later checkpoint is of a smaller tree."""
+class ProofMissing(TrailError):
+    """A proof is needed that did not come along."""
+
+
+class HistoryRewritten(TrailError):
+    """Two signed checkpoints of one trail contradict each other: keep both, they prove it to anybody.
+
+    `kept`, `shown`: the signed checkpoint that was kept before, and the one that was shown now.
+    """
+
+    def __init__(self, what: str, kept: str, shown: str) -> None:
+        super().__init__(what)
+        self.kept = kept
+        self.shown = shown
+
+
+class SizeWentBack(HistoryRewritten):
+    """The later checkpoint is of a smaller tree: entries were taken away."""
 
 
 class RootDiffers(TrailError):
