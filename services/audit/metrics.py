@@ -15,3 +15,8 @@ signing_stopped = Gauge(
     "hulpketen_audit_signing_stopped",
     "1 where the entries are not those that were signed before, and nothing is signed until somebody looked at it.",
 )
+witnesses = Gauge("hulpketen_audit_witnesses", "Organisations that have a key to vouch for the trail with.")
+cosigned = Gauge("hulpketen_audit_cosigned_entries", "Entries of the largest tree that an organisation vouches for.")
+forks = Counter(
+    "hulpketen_audit_forks", "Checkpoints that partners sent which are signed by this log and have another root."
+)

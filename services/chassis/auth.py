@@ -173,13 +173,15 @@ def _unauthorized(why: str) -> Problem:
 
 
 class Requires:
-    """A dependency: the principal, who must have all of `scopes` (none: any valid token or session will do).
+    """A dependency: the principal, who must have all of `scopes` (none: any valid token or session will do); one of
+    them where `one_will_do`.
 
     Raises Problem 401 with a challenge, 403 where a scope is missing, 503 while the issuer's keys are not known.
     """
 
-    def __init__(self, scopes: frozenset[str]) -> None:
+    def __init__(self, scopes: frozenset[str], *, one_will_do: bool = False) -> None:
         self._scopes = scopes
+        self._one_will_do = one_will_do
 
     async def __call__(
         self, request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
@@ -192,13 +194,20 @@ class Requires:
         principal = await principal_of(request)
         if principal is None:
             raise Problem(401, "A bearer token is needed.", headers={"WWW-Authenticate": "Bearer"})
-        if not self._scopes <= principal.scopes:
+        enough = self._scopes & principal.scopes if self._one_will_do else self._scopes <= principal.scopes
+        if not enough:
             missing = " ".join(sorted(self._scopes))
             challenge = f'Bearer error="insufficient_scope", scope="{missing}"'
-            raise Problem(403, f"Needed: {missing}.", type="scope", headers={"WWW-Authenticate": challenge})
+            needed = "one of " + missing if self._one_will_do else missing
+            raise Problem(403, f"Needed: {needed}.", type="scope", headers={"WWW-Authenticate": challenge})
         return principal
 
 
 def requires(*scopes: str) -> Requires:
     """A dependency that lets in who has all of these scopes."""
     return Requires(frozenset(scopes))
+
+
+def requires_any(*scopes: str) -> Requires:
+    """A dependency that lets in who has one of these scopes."""
+    return Requires(frozenset(scopes), one_will_do=True)
