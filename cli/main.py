@@ -7,7 +7,21 @@ import sys
 import httpx
 import typer
 
-from cli import backup, bench, contracts, dead_letters, demo, migrate, republish, restore, token, topics, trace, up
+from cli import (
+    backup,
+    bench,
+    contracts,
+    dead_letters,
+    demo,
+    migrate,
+    republish,
+    restore,
+    subscribe,
+    token,
+    topics,
+    trace,
+    up,
+)
 from deploy.local.errors import StackError
 
 app = typer.Typer(
@@ -21,6 +35,7 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("token")(token.token)
+app.command("subscribe")(subscribe.subscribe)
 app.command("trace")(trace.trace)
 app.command("migrate")(migrate.migrate)
 app.command("republish")(republish.republish)
