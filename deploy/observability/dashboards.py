@@ -80,6 +80,36 @@ PARTNERS = (
     Panel("Signals in deliveries", _rate("hulpketen_intake_delivery_lines_total", "outcome"), "{{outcome}}", "cps"),
     Panel("Messages with codes", _rate("hulpketen_intake_messages_total", "outcome"), "{{outcome}}", "cps"),
 )
+_LOGGED = 'service="audit", type="nl.hulpketen.processing-activities.logged.v1"'
+TRAIL = (
+    Panel("Writers", "sum(hulpketen_audit_writing)", "writers", kind="stat"),
+    Panel("Signing has stopped", "max(hulpketen_audit_signing_stopped)", "stopped", kind="stat"),
+    Panel("Two histories were signed", "sum(hulpketen_audit_forks_total)", "forks", kind="stat"),
+    Panel("Entries added", "sum(rate(hulpketen_audit_entries_total[$__rate_interval]))", "entries", "cps"),
+    Panel("Seconds behind", "max(hulpketen_audit_lag_seconds)", "audit", "s"),
+    Panel("Entries that are signed", "max(hulpketen_audit_signed_entries)", "signed"),
+    Panel("Entries that wait to be signed", "max(hulpketen_audit_unsigned_entries)", "unsigned"),
+    Panel("Age of the last checkpoint", "max(hulpketen_audit_checkpoint_age_seconds)", "age", "s"),
+    Panel(
+        "Failures of the second place",
+        "sum(rate(hulpketen_audit_place_failures_total[$__rate_interval]))",
+        "failures",
+        "cps",
+    ),
+    Panel("Organisations that vouch", "max(hulpketen_audit_witnesses)", "witnesses"),
+    Panel("Of them behind", "max(hulpketen_audit_witnesses_behind)", "behind"),
+    Panel("Entries that somebody vouches for", "max(hulpketen_audit_cosigned_entries)", "cosigned"),
+    Panel(
+        "Lines of the processing log, slowest of a hundred to the trail",
+        _quantile("hulpketen_event_age_seconds", "service", where=_LOGGED),
+        unit="s",
+    ),
+    Panel(
+        "Lines of the processing log that wait to be sent, oldest",
+        'max by (service) (hulpketen_outbox_oldest_seconds{outbox="looks"})',
+        unit="s",
+    ),
+)
 _OF = 'service=~"$service"'
 SERVICE = (
     Panel("Requests by route", _rate("hulpketen_http_requests_total", "method, route", _OF), "{{method}} {{route}}"),
@@ -148,6 +178,7 @@ def all_dashboards() -> dict[str, str]:
     made = (
         dashboard("hulpketen-chain", "Hulpketen: the chain", CHAIN),
         dashboard("hulpketen-partners", "Hulpketen: partners", PARTNERS),
+        dashboard("hulpketen-trail", "Hulpketen: the trail", TRAIL),
         dashboard("hulpketen-service", "Hulpketen: one service", SERVICE, [_VARIABLE]),
     )
     return {f"{each['uid'].removeprefix('hulpketen-')}.json": json.dumps(each, indent=1) + "\n" for each in made}

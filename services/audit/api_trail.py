@@ -5,7 +5,7 @@ Hashes and checkpoints say nothing of a person, and no look at them is in the pr
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, NoReturn
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from starlette.responses import PlainTextResponse, Response
 
 from services.audit.api import ACTIVITY, Auditor
+from services.audit.checkpoints import Kept
 from services.audit.reading import NotSigned, TrailReader, texts
 from services.audit.trail import Trail
 from services.chassis.auth import Principal, requires
@@ -40,15 +41,19 @@ class ProofView(BaseModel):
     hashes: list[str]
 
 
-def routes(trail: Trail, looks: Looks) -> APIRouter:
-    """The routes of the signed trail."""
+def routes(trail: Trail, looks: Looks, cosigned: Callable[[Kept], Awaitable[str]]) -> APIRouter:
+    """The routes of the signed trail. `cosigned`: the text of a checkpoint with all that vouch for it under it."""
     router = APIRouter(prefix="/v1/trail", tags=["trail"])
 
-    @router.get("/checkpoint", summary="The newest signed checkpoint", response_class=PlainTextResponse)
+    @router.get(
+        "/checkpoint",
+        summary="The newest signed checkpoint, with all who vouch for it",
+        response_class=PlainTextResponse,
+    )
     async def checkpoint(_: Reader) -> Response:
         async with _answered():
-            newest = await _reader(trail).newest()
-        return PlainTextResponse(newest.text, headers=_NEVER)
+            text = await cosigned(await _reader(trail).newest())
+        return PlainTextResponse(text, headers=_NEVER)
 
     @router.get("/keys", summary="The keys that checkpoints are signed with", response_class=PlainTextResponse)
     async def keys(_: Reader) -> Response:

@@ -59,6 +59,12 @@ class CheckpointStore:
             found = await self._checkpoints.find_one({}, sort=[("_id", DESCENDING)])
         return _kept(found) if found else None
 
+    async def signed_at(self, size: int) -> datetime | None:
+        """When the one over so many entries was signed."""
+        async with available():
+            found = await self._checkpoints.find_one({"_id": size}, {"at": 1})
+        return found["at"] if found else None
+
     async def of(self, size: int) -> Kept | None:
         """The one over so many entries, where there is one."""
         async with available():

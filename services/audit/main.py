@@ -10,12 +10,17 @@ from hulpketen_contracts import TOPICS
 from services.audit import metrics
 from services.audit.api import routes
 from services.audit.api_trail import routes as trail_routes
+from services.audit.api_witnesses import routes as witness_routes
 from services.audit.contents import SubjectKeys
 from services.audit.domain.announcement import reflect
 from services.audit.events import Writer
+from services.audit.measuring import EVERY_S as MEASURE_EVERY_S
+from services.audit.measuring import Measuring
 from services.audit.settings import Settings
 from services.audit.store import SCHEMA, TrailStore
 from services.audit.trail import Trail
+from services.audit.witness_store import WitnessStore
+from services.audit.witnesses import Witnesses
 from services.chassis.pipeline.model import DeadLetter, Record
 from services.chassis.service import Service, now
 from services.chassis.settings import load
@@ -64,7 +69,14 @@ def build(settings: Settings) -> App:
     service.every("signing", SIGN_EVERY_S, trail.step)
     service.every("announcing", settings.audit.announce_s, trail.announce)
     service.every("writer_lease", settings.pipeline.lease_s / 4, hold)
-    routers = [routes(store, service.looks), trail_routes(trail, service.looks)]
+    witnesses = Witnesses(WitnessStore(service.database), trail.checkpoints, lambda: trail.key, now)
+    measuring = Measuring(store, trail.checkpoints, witnesses, lease, now)
+    service.every("measuring", MEASURE_EVERY_S, measuring.look)
+    routers = [
+        routes(store, service.looks),
+        trail_routes(trail, service.looks, witnesses.under),
+        witness_routes(witnesses, trail.checkpoints),
+    ]
     return create_app("audit", runtime=service, settings=settings, routers=routers)
 
 

@@ -15,7 +15,18 @@ signing_stopped = Gauge(
     "hulpketen_audit_signing_stopped",
     "1 where the entries are not those that were signed before, and nothing is signed until somebody looked at it.",
 )
+unsigned = Gauge("hulpketen_audit_unsigned_entries", "Entries that no checkpoint is over yet.")
+unsigned_seconds = Gauge(
+    "hulpketen_audit_unsigned_seconds", "Age of the last checkpoint where entries wait for the next; 0 where none does."
+)
+checkpoint_age = Gauge("hulpketen_audit_checkpoint_age_seconds", "Age of the last checkpoint.")
+place_failures = Counter(
+    "hulpketen_audit_place_failures", "Times that the second place of the trail could not be read or written."
+)
 witnesses = Gauge("hulpketen_audit_witnesses", "Organisations that have a key to vouch for the trail with.")
+witnesses_behind = Gauge(
+    "hulpketen_audit_witnesses_behind", "Those of them that have not vouched for a day, though the trail grew."
+)
 cosigned = Gauge("hulpketen_audit_cosigned_entries", "Entries of the largest tree that an organisation vouches for.")
 forks = Counter(
     "hulpketen_audit_forks", "Checkpoints that partners sent which are signed by this log and have another root."

@@ -13,6 +13,7 @@ from pymongo.errors import BulkWriteError
 from services.audit.checkpoints import INDEXES as CHECKPOINTS
 from services.audit.domain.entry import Document
 from services.audit.domain.search import Search
+from services.audit.witness_store import INDEXES as WITNESSES
 from services.chassis.mongo.database import DUPLICATE, available, passes
 from services.chassis.mongo.indexes import Index
 from services.chassis.mongo.schema import CHASSIS, Schema
@@ -28,7 +29,7 @@ INDEXES = (
     Index("entries", ("about.trace",), "the processing log, by trace", sparse=True),
     Index("aliases", ("into",), "with_aliases()"),
 )
-SCHEMA = Schema((*CHASSIS, *INDEXES, *CHECKPOINTS))
+SCHEMA = Schema((*CHASSIS, *INDEXES, *CHECKPOINTS, *WITNESSES))
 # Entries of before contents were kept have a nonce of their own.
 _ABOUT = {"about": ""}
 _PLAIN = {"about.sealed": 0, "about.nonce": 0}
@@ -51,6 +52,12 @@ class TrailStore:
         self._tombstones = database["tombstones"]
         self._aliases = database["aliases"]
         self._keys = database["person_keys"]
+
+    async def end(self) -> int:
+        """How many entries there are, by the last one's number."""
+        async with available():
+            last = await self._entries.find_one({}, {"_id": 1}, sort=[("_id", -1)])
+        return int(last["_id"]) + 1 if last else 0
 
     async def next_index(self) -> int:
         """Where the trail goes on. Raises TrailBroken where an index is missing since the last time this was asked."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from services.audit import metrics
 from services.audit.announcing import Announcer
 from services.audit.checkpoints import CheckpointStore
 from services.audit.domain.announcement import STREAM, Signed, announced_checkpoint
@@ -68,7 +69,11 @@ class Trail:
     async def step(self) -> None:
         """Sign what is new."""
         if self._signer:
-            await self._signer.step()
+            try:
+                await self._signer.step()
+            except OSError:
+                metrics.place_failures.inc()
+                raise
 
     async def announce(self) -> None:
         """Tell partners of the newest checkpoint, where the trail grew."""

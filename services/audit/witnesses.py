@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn, Protocol
 
 from hulpketen_contracts.trail.checkpoint import Checkpoint
 from hulpketen_contracts.trail.cosignature import CosignerKey, time_of
-from hulpketen_contracts.trail.errors import Malformed, SignatureForged, UnknownKey
+from hulpketen_contracts.trail.errors import Malformed, SignatureForged, TrailError, UnknownKey
 from hulpketen_contracts.trail.note import Note
 
 from services.audit import metrics
@@ -19,6 +20,15 @@ log = get_logger(__name__)
 MOST_KEYS = 20
 # So far may the clock of a witness be ahead.
 _AHEAD = timedelta(minutes=5)
+
+
+class Log(Protocol):
+    """What signs checkpoints."""
+
+    origin: str
+
+    def read(self, text: str) -> Kept:
+        """A checkpoint, if it is signed with the key of this log. Raises TrailError."""
 
 
 class Refused(Exception):
@@ -36,16 +46,13 @@ class Witnesses:
         self,
         store: WitnessStore,
         checkpoints: CheckpointStore,
-        origin: Callable[[], Awaitable[str]],
-        ours: Callable[[str], Kept],
+        log_key: Callable[[], Log | None],
         clock: Callable[[], datetime],
     ) -> None:
-        """`origin`: the name of the log; `ours` reads a note that is signed with the log's own key, or raises
-        TrailError."""
+        """`log_key`: the log that there is; None where nothing is signed."""
         self._store = store
         self._checkpoints = checkpoints
-        self._origin = origin
-        self._ours = ours
+        self._log = log_key
         self._clock = clock
 
     async def register(self, organisation: str, vkey: str) -> WitnessKey:
@@ -72,48 +79,36 @@ class Witnesses:
         """Take a checkpoint with the cosignature of an organisation under it; what it vouched for that checkpoint, and
         whether that is new. Raises Refused."""
         note, seen = _read(raw)
-        origin = await self._origin()
-        if seen.origin != origin:
-            raise Refused("another-log", f"This checkpoint is of another log. This one is called {origin}.")
+        ours = self._log()
+        if ours is None:
+            raise Refused("not-signed", "This trail is not signed.", 409)
+        if seen.origin != ours.origin:
+            raise Refused("another-log", f"This checkpoint is of another log. This one is called {ours.origin}.")
         kept = await self._checkpoints.of(seen.size)
         if kept is None:
             raise Refused("unknown-size", "No checkpoint was signed here over so many entries.", 409)
         if kept.root != seen.root:
-            self._another_root(organisation, raw, seen.size)
+            _another_root(ours, organisation, raw, seen.size)
         if Note.parse(kept.text).text != note.text:
             raise Refused("another-text", "The checkpoint over so many entries reads otherwise here.", 409)
         line, signed_at = await self._signature(organisation, note)
-        found = Cosigned(organisation, origin, seen.size, line, signed_at, self._clock())
+        found = Cosigned(organisation, ours.origin, seen.size, line, signed_at, self._clock())
         new = await self._store.add(found)
-        return found if new else await self._store.of(organisation, origin, seen.size) or found, new
+        return found if new else await self._store.of(organisation, ours.origin, seen.size) or found, new
 
     async def under(self, kept: Kept) -> str:
         """The text of a checkpoint with all that vouch for it under it."""
-        lines = await self._store.lines(await self._origin(), kept.size)
-        return kept.text + "".join(lines)
+        return kept.text + "".join(await self._store.lines(self._origin(), kept.size))
 
     async def all(self) -> Sequence[Witness]:
         """Everybody who has a key. What was vouched for of an earlier log is left out."""
-        origin = await self._origin()
+        origin = self._origin()
         found = await self._store.all()
         return [each if each.last and each.last.origin == origin else each._replace(last=None) for each in found]
 
-    async def measure(self) -> None:
-        """Show how many vouch, and for how much."""
-        sizes = [each.last.size if each.last else 0 for each in await self.all()]
-        metrics.witnesses.set(len(sizes))
-        metrics.cosigned.set(max(sizes, default=0))
-
-    def _another_root(self, organisation: str, raw: str, size: int) -> None:
-        try:
-            self._ours(raw)
-        except ValueError:
-            detail = "The tree over so many entries has another root here, and your checkpoint is not signed by us."
-            raise Refused("another-root", detail, 409) from None
-        metrics.forks.inc()
-        log.error("trail_forked", organisation=organisation, size=size)
-        detail = "You have a checkpoint that we signed, with another root than ours: the trail was rewritten. Keep it."
-        raise Refused("forked", detail, 409)
+    def _origin(self) -> str:
+        ours = self._log()
+        return ours.origin if ours else ""
 
     async def _signature(self, organisation: str, note: Note) -> tuple[str, datetime]:
         had = await self._store.keys(organisation)
@@ -130,6 +125,18 @@ class Witnesses:
         if seconds > (self._clock() + _AHEAD).timestamp():
             raise Refused("signed-in-future", "The time of your signature lies ahead: is your clock right?")
         return signature.line(), datetime.fromtimestamp(seconds, UTC)
+
+
+def _another_root(ours: Log, organisation: str, raw: str, size: int) -> NoReturn:
+    try:
+        ours.read(raw)
+    except TrailError:
+        detail = "The tree over so many entries has another root here, and your checkpoint is not signed by us."
+        raise Refused("another-root", detail, 409) from None
+    metrics.forks.inc()
+    log.error("trail_forked", organisation=organisation, size=size)
+    detail = "You have a checkpoint that we signed, with another root than ours: the trail was rewritten. Keep it."
+    raise Refused("forked", detail, 409)
 
 
 def _parsed(vkey: str) -> CosignerKey:

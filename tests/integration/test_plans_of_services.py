@@ -9,6 +9,7 @@ from services.audit.checkpoints import CheckpointStore, Kept
 from services.audit.domain.search import Search
 from services.audit.store import SCHEMA as AUDIT
 from services.audit.store import TrailStore
+from services.audit.witness_store import Cosigned, WitnessKey, WitnessStore
 from services.chassis.mongo.feeds import MongoFeeds
 from services.chassis.pipeline.ports import Line
 from services.chassis.service import now
@@ -62,6 +63,7 @@ async def test_of_the_audit(stack_infra: Infrastructure) -> None:
         assert not await checkpoints.add(Kept(MANY + 1, b"root", "text"), 5, THEN)
         assert await checkpoints.last() == Kept(MANY, b"root", "text") == await checkpoints.of(MANY)
         assert [entry["_id"] for entry in await checkpoints.leaves(5, 3)] == [5, 6, 7]
+        assert (await checkpoints.signed_at(5), await store.end()) == (THEN, MANY + 1)
         since, until = THEN + 10 * DAY, THEN + 20 * DAY
         for asked, total in (
             (Search(), MANY + 1),
@@ -77,6 +79,27 @@ async def test_of_the_audit(stack_infra: Infrastructure) -> None:
                 "entries about.case: sort": "a case has few entries",
             }
         )
+
+
+async def test_of_who_vouches_for_the_trail(stack_infra: Infrastructure) -> None:
+    async with profiled(stack_infra, AUDIT) as world:
+        store = world.watched(WitnessStore(world.database))
+        names, line = [f"organisation-{n}" for n in range(MANY)], "line"
+        for n, name in enumerate(names):
+            assert await store.register(name, WitnessKey(f"key-{n}", b"%d" % n, THEN), 0)
+            await store.add(Cosigned(name, "log", n, line, THEN, THEN))
+        await world.begin()
+
+        assert not await store.register("another", WitnessKey("key", b"5", THEN), 0)
+        assert await store.register(names[5], WitnessKey("key", b"new", THEN), 1)
+        assert [key.material for key in await store.keys(names[5])] == [b"5", b"new"]
+        assert await store.owner(b"new") == names[5]
+        assert await store.add(Cosigned(names[5], "log", MANY, line, THEN, THEN))
+        assert not await store.add(Cosigned(names[5], "log", MANY, line, THEN, THEN))
+        assert (await store.of(names[5], "log", MANY) or names)[2] == MANY
+        assert await store.lines("log", MANY) == [line]
+        assert [each.organisation for each in await store.all()] == sorted(names)
+        await world.check({})
 
 
 async def test_of_intake(stack_infra: Infrastructure) -> None:
@@ -185,6 +208,7 @@ async def test_of_notifications(stack_infra: Infrastructure) -> None:
         assert (await feeds.first("feed-1"), await feeds.last("feed-1")) == (1, 51)
         assert await feeds.known("feed-1", ["event-1", "event-x"]) == {"event-1"}
         assert len(await feeds.after("feed-1", 45, 3)) == 3
+        assert await feeds.append_to_each({"feed-2": 51}, Line("event-52", outgoing(52))) == {"feed-2"}
         assert await feeds.written_after("feed-1", 50)
         known = Directory()
         await store.refresh(known)

@@ -19,11 +19,11 @@ from cli.demo.target import local
 from deploy.local.access import CLI_CLIENT
 from deploy.local.ports import HOST, SERVICES, free_base
 from deploy.local.stack import LocalStack
-from deploy.observability.dashboards import CHAIN, PARTNERS, SERVICE, Panel
+from deploy.observability.dashboards import CHAIN, PARTNERS, SERVICE, TRAIL, Panel
 from tests.observability import tools
 
 WITHIN_S = 60
-PANELS = (*CHAIN, *PARTNERS, *SERVICE)
+PANELS = (*CHAIN, *PARTNERS, *TRAIL, *SERVICE)
 
 
 def _configuration(folder: Path, stack: LocalStack) -> Path:

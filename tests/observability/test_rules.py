@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.observability.dashboards import CHAIN, FOLDER, PARTNERS, SERVICE, all_dashboards
+from deploy.observability.dashboards import CHAIN, FOLDER, PARTNERS, SERVICE, TRAIL, all_dashboards
 from tests.observability import tools
 
 PROMETHEUS = tools.FOLDER / "prometheus"
@@ -58,7 +58,7 @@ def test_a_page_says_what_it_means_what_to_look_at_and_what_to_do(page: Path) ->
 
 def test_alerts_dashboards_and_pages_ask_for_metrics_that_there_are() -> None:
     queries = [rule["expr"] for rule in tools.alerts()]
-    queries += [panel.asks for panel in (*CHAIN, *PARTNERS, *SERVICE)]
+    queries += [panel.asks for panel in (*CHAIN, *PARTNERS, *TRAIL, *SERVICE)]
     queries += [page.read_text(encoding="utf-8") for page in RUNBOOKS.glob("*.md")]
     assert {name for query in queries for name in tools.asked_for(query)} <= tools.documented()
 
