@@ -12,6 +12,7 @@ from typing import ClassVar, NamedTuple
 from hulpketen_contracts.trail.errors import Malformed, SignatureForged
 from hulpketen_contracts.trail.note import Note, Signature, Signer, VerifierKey
 
+MAX_TIME = 253_402_300_799  # the end of the year 9999
 _TIME_BYTES = 8
 _SIGNATURE_BYTES = 64
 
@@ -26,6 +27,8 @@ class CosignerKey(VerifierKey):
         if len(signature) != _TIME_BYTES + _SIGNATURE_BYTES:
             raise SignatureForged(f"the cosignature of {self.name} is not as long as one is")
         self._verify(_message(text, time_of(signature)), signature[_TIME_BYTES:])
+        if time_of(signature) > MAX_TIME:
+            raise SignatureForged(f"the cosignature of {self.name} is of a time that no calendar has")
 
 
 class Cosigner(Signer):
@@ -38,7 +41,7 @@ class Cosigner(Signer):
 
     def cosign(self, text: str, time: int) -> Signature:
         """Cosign the text of a checkpoint; `time` in whole seconds since 1970."""
-        if not 0 <= time < 1 << 63:
+        if not 0 <= time <= MAX_TIME:
             raise Malformed("the time of a cosignature is not one")
         signature = time.to_bytes(_TIME_BYTES) + self._private.sign(_message(text, time))
         return Signature(self.key.name, self.key.id, signature)

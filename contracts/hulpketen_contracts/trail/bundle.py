@@ -1,0 +1,215 @@
+"""A part of the trail in one file, which is checked where nothing else is: a zip, or the folder that it was put into.
+
+`checkpoint` (signed), `keys` (a vkey a line), `bundle.json` (which entries), the files of tlog-tiles (`tile/…`), and
+`checkpoints/<size>`: earlier ones, from which the trail goes on. It holds what the checks read, and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from hulpketen_contracts.trail.checkpoint import Checkpoint, open_checkpoint
+from hulpketen_contracts.trail.cosignature import Cosigned, CosignerKey, cosignatures
+from hulpketen_contracts.trail.errors import Malformed, TileTruncated, UnknownKey
+from hulpketen_contracts.trail.leaf import Leaf
+from hulpketen_contracts.trail.note import Note, VerifierKey
+from hulpketen_contracts.trail.verify import Read, TreeCheck, proofs_from
+from hulpketen_contracts.trail.witness import Witness
+
+FORMAT = "hulpketen-trail/1"
+CHECKPOINT, KEYS, INFO, EARLIER = "checkpoint", "keys", "bundle.json", "checkpoints"
+# A bundle of 256 entries of the largest size.
+MAX_FILE_BYTES = 256 * 65_537
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Public keys: those of the trail, and those of witnesses."""
+
+    trail: Sequence[VerifierKey]
+    witnesses: Sequence[CosignerKey] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a vkey a line; lines that are empty or begin with # are passed over. Raises Malformed."""
+        trail: list[VerifierKey] = []
+        witnesses: list[CosignerKey] = []
+        for line in text.splitlines():
+            if line.strip() and not line.startswith("#"):
+                try:
+                    trail.append(VerifierKey.parse(line))
+                except Malformed:
+                    witnesses.append(CosignerKey.parse(line))
+        return cls(trail, witnesses)
+
+    def __str__(self) -> str:
+        return "".join([f"{key}\n" for key in (*self.trail, *self.witnesses)])
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Entries from number `first` to before `end`, and the period (ISO 8601) that was asked for, where one was."""
+
+    first: int
+    end: int
+    since: str | None = None
+    until: str | None = None
+
+    def covers(self, leaf: Leaf) -> bool:
+        """Whether an entry is of the period."""
+        since, until = (datetime.fromisoformat(each) if each else None for each in (self.since, self.until))
+        return (since is None or leaf.at >= since) and (until is None or leaf.at < until)
+
+
+@dataclass(slots=True)
+class Checked:
+    """What was found to be right. `own_keys`: by the keys in the bundle itself, which says nothing of who made it.
+
+    `goes_on_from`: sizes of earlier checkpoints whose trees this one continues; `older_than`: of those that one kept
+    and that are over more entries, so that they could not be compared.
+    """
+
+    checkpoint: Checkpoint
+    extent: Extent
+    keys: Keys
+    own_keys: bool
+    goes_on_from: list[int] = field(default_factory=list)
+    older_than: list[int] = field(default_factory=list)
+    cosigned: list[Cosigned] = field(default_factory=list)
+    entries: int = 0
+    in_period: int = 0
+
+
+def write_bundle(
+    target: Path, read: Read, keys: Keys, checkpoint: str, extent: Extent, earlier: Sequence[str]
+) -> Checked:
+    """Check this part of the trail, and put all that was read for that into a zip. `earlier`: signed checkpoints.
+
+    Where a check fails nothing is left behind. Raises TrailError, OSError.
+    """
+    beside = target.with_name(f"{target.name}.part")
+    try:
+        with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as file:
+            held: set[str] = set()
+
+            def keep(path: str) -> bytes:
+                content = read(path)
+                if path not in held:
+                    held.add(path)
+                    file.writestr(path, content)
+                return content
+
+            file.writestr(CHECKPOINT, checkpoint)
+            file.writestr(KEYS, str(keys))
+            info = {"format": FORMAT, "first": extent.first, "end": extent.end}
+            file.writestr(INFO, json.dumps(info | {"from": extent.since, "to": extent.until}) + "\n")
+            checked = _check(checkpoint, keys, keep, extent, earlier)
+            for each in earlier:
+                file.writestr(f"{EARLIER}/{Checkpoint.parse(Note.parse(each).text).size}", each)
+        os.replace(beside, target)
+    finally:
+        with suppress(FileNotFoundError):
+            beside.unlink()
+    return checked
+
+
+def check_bundle(source: Path, keys: Keys | None = None, earlier: Sequence[str] = ()) -> Checked:
+    """Check a bundle, with the keys that one knows, or else with those in it (which proves less: see `own_keys`).
+
+    `earlier`: signed checkpoints that one kept, from which the trail must go on. Raises TrailError, OSError.
+    """
+    with opened(source) as (read, names):
+        info = _info(read(INFO))
+        found = keys or Keys.parse(_text(read(KEYS)))
+        inside = [_text(read(name)) for name in names if name.startswith(f"{EARLIER}/")]
+        raw = _text(read(CHECKPOINT))
+        size = open_checkpoint(raw, found.trail).size
+        kept = {each: open_checkpoint(each, found.trail).size for each in earlier}
+        comparable = [each for each in earlier if kept[each] <= size]
+        checked = _check(raw, found, read, info, [*inside, *comparable])
+        checked.own_keys = keys is None
+        checked.older_than = [known for known in kept.values() if known > size]
+        return checked
+
+
+@contextmanager
+def opened(source: Path) -> Iterator[tuple[Read, Sequence[str]]]:
+    """How the files of a bundle are read, and their names. Raises Malformed, OSError."""
+    if source.is_dir():
+        names = [path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()]
+        yield _reader({name: source / name for name in names}), names
+        return
+    try:
+        with zipfile.ZipFile(source) as file:
+            found = {info.filename: info for info in file.infolist()}
+            yield _reader({name: zipfile.Path(file, name) for name in found}), sorted(found)
+    except zipfile.BadZipFile as error:
+        raise Malformed(f"{source} is no bundle: {error}") from error
+
+
+def _reader(files: dict[str, Path] | dict[str, zipfile.Path]) -> Read:
+    def read(path: str) -> bytes:
+        if path not in files:
+            raise TileTruncated(f"the bundle has no file {path}")
+        try:
+            with files[path].open("rb") as file:
+                content: bytes = file.read(MAX_FILE_BYTES + 1)
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+            raise Malformed(f"the file {path} of the bundle is damaged") from error
+        if len(content) > MAX_FILE_BYTES:
+            raise Malformed(f"the file {path} of the bundle is larger than any can be")
+        return content
+
+    return read
+
+
+def _check(raw: str, keys: Keys, read: Read, extent: Extent, earlier: Sequence[str]) -> Checked:
+    checkpoint = open_checkpoint(raw, keys.trail)
+    checked = Checked(checkpoint, extent, keys, own_keys=False)
+    if not 0 <= extent.first <= extent.end <= checkpoint.size:
+        raise Malformed(f"the bundle names entries that a tree of {checkpoint.size} does not have")
+    with suppress(UnknownKey):
+        checked.cosigned = cosignatures(raw, keys.witnesses)
+    for each in earlier:
+        witness = Witness(keys.trail, each, proofs_from(read))
+        checked.goes_on_from.append(witness.size)
+        witness.check(raw)
+
+    def seen(first: int, leaves: Sequence[Leaf]) -> None:
+        mine = leaves[max(0, extent.first - first) : extent.end - first]
+        checked.entries += len(mine)
+        checked.in_period += sum(extent.covers(leaf) for leaf in mine)
+
+    TreeCheck(checkpoint, read, seen).run(extent.first, extent.end)
+    return checked
+
+
+def _info(content: bytes) -> Extent:
+    try:
+        info = json.loads(content)
+        extent = Extent(int(info["first"]), int(info["end"]), info["from"], info["to"])
+        for each in (extent.since, extent.until):
+            if each is not None and datetime.fromisoformat(each).tzinfo is None:
+                raise ValueError(each)
+        right = info["format"] == FORMAT
+    except (ValueError, KeyError, TypeError) as error:
+        raise Malformed(f"the file {INFO} of the bundle cannot be read: {type(error).__name__}") from error
+    if not right:
+        raise Malformed(f"the bundle is not of the format {FORMAT}")
+    return extent
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise Malformed("a text in the bundle is not UTF-8") from None
