@@ -75,6 +75,7 @@ def _services(vault: Vault) -> None:
         _give(volume, "mongo_uri", f"mongodb://{name}:{password}@{where}", OWN)
         _give(volume, "kafka_sasl_password", vault.secret(f"kafka-{name}"), OWN)
         _own(VOLUMES / f"keys-{name}", OWN)
+    _own(VOLUMES / "trail", OWN)
     _give("secrets-notifications", "notifications_client_secret", vault.secret(BOARD_CLIENT), OWN)
     keys = VOLUMES / "issuer" / "keys"
     _own(VOLUMES / "issuer", OWN)

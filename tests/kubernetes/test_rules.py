@@ -13,8 +13,9 @@ from tests.kubernetes.manifests import SERVICES, Rendered, Resource
 
 DOCUMENTED = re.compile(r"^\| `[A-Z]+ (/[^`]*)`", re.MULTILINE)
 ROUTES = Path(__file__).parents[2] / "docs/routes.md"
-# Volumes that restricted pod security allows, and that keep nothing.
+# Volumes that restricted pod security allows, and that keep nothing; beside them what a service has to keep.
 VOLUMES = {"projected", "emptyDir"}
+KEPT = {"audit": ("persistentVolumeClaim", "AUDIT_PLACE")}
 
 
 def test_no_secret_and_no_blank_is_left_in_what_is_applied(rendered: Rendered) -> None:
@@ -32,7 +33,8 @@ def test_all_is_in_the_namespace_and_that_is_restricted(rendered: Rendered) -> N
 
 
 def test_no_pod_has_privileges(rendered: Rendered) -> None:
-    """By the profile `restricted`, and beyond: no token of the cluster, nothing that may be written but /tmp."""
+    """By the profile `restricted`, and beyond: no token of the cluster, nothing that may be written but /tmp, and the
+    second place of the trail."""
     pods = dict(rendered.pods())
     assert len(pods) == 2 * len(SERVICES)
     for name, template in pods.items():
@@ -43,12 +45,15 @@ def test_no_pod_has_privileges(rendered: Rendered) -> None:
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert spec["securityContext"]["runAsNonRoot"], name
         assert spec.keys().isdisjoint({"hostNetwork", "hostPID", "hostIPC", "initContainers"}), name
-        assert {key for volume in spec["volumes"] for key in volume.keys() - {"name"}} <= VOLUMES, name
+        volume, setting = KEPT.get(name, ("", ""))
+        assert {key for each in spec["volumes"] for key in each.keys() - {"name"}} <= VOLUMES | {volume}, name
+        kept = [rendered.environment(template)[setting]] if setting else []
         context = container["securityContext"]
         assert context["capabilities"] == {"drop": ["ALL"]}, name
         assert not context["allowPrivilegeEscalation"], name
         assert context["readOnlyRootFilesystem"], name
-        assert [each["mountPath"] for each in container["volumeMounts"] if not each.get("readOnly")] == ["/tmp"], name
+        writable = [each["mountPath"] for each in container["volumeMounts"] if not each.get("readOnly")]
+        assert sorted(writable) == sorted(["/tmp", *kept]), name
 
 
 def test_each_has_an_account_of_its_own_without_rights(rendered: Rendered) -> None:
