@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from services.audit.domain.unusual import Limits
 from services.chassis.settings import ChassisSettings, Section
 
 
@@ -20,6 +21,12 @@ class AuditSettings(Section):
         le=10,
         description="How long to wait after a batch that was not full, so that the next one is larger: "
         "an entry costs a quarter in a batch of 500 of what it costs in one of 20.",
+    )
+    access_days: int = Field(
+        180,
+        ge=1,
+        le=36_600,
+        description="How long it is kept which employee looked. Not found in a source: the municipality's to choose.",
     )
     key_period_days: int = Field(7, ge=1, le=366, description="Days for which new persons share a wrapping key.")
     origin: str = Field(
@@ -44,7 +51,47 @@ class AuditSettings(Section):
     )
 
 
+class UnusualSettings(Section):
+    """From where on access is unusual. No law says so: each is the municipalities' to choose together."""
+
+    model_config = Section.model_config | {"env_prefix": "AUDIT_UNUSUAL_"}
+
+    people_times: float = Field(
+        3.0, ge=1, le=1_000, description="An organisation looks at more than so many times the people of its own."
+    )
+    people_at_least: int = Field(
+        20, ge=1, le=1_000_000, description="Fewer people than these are never far more than an organisation's own."
+    )
+    people_days: int = Field(
+        365, ge=0, le=3_660, description="Days before the period in which a referral, case or signal counts as its own."
+    )
+    opens: int = Field(7, ge=0, le=23, description="The hour at which working time begins, in Amsterdam.")
+    closes: int = Field(19, ge=1, le=24, description="The hour at which it ends.")
+    outside_at_least: int = Field(
+        5, ge=1, le=1_000_000, description="From how many looks outside working hours on it is unusual."
+    )
+    often_times: int = Field(
+        10, ge=2, le=1_000_000, description="From how many looks of one employee at one person on it is unusual."
+    )
+    often_days: int = Field(7, ge=1, le=366, description="Within so many days.")
+    looks: int = Field(
+        50_000, ge=100, le=10_000_000, description="How many looks are gone through at once; more are refused."
+    )
+
+    def limits(self) -> Limits:
+        """As the rules take them."""
+        return Limits(
+            self.people_times,
+            self.people_at_least,
+            self.people_days,
+            self.outside_at_least,
+            self.often_times,
+            self.often_days,
+        )
+
+
 class Settings(ChassisSettings):
     """All settings of the service."""
 
     audit: AuditSettings
+    unusual: UnusualSettings

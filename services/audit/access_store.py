@@ -1,0 +1,92 @@
+"""What is asked of the trail's entries to see who looks at whom."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from datetime import datetime
+
+from hulpketen_contracts import (
+    AccessLogged,
+    CaseOpened,
+    CaseUpdated,
+    HelpStarted,
+    OrganisationChanged,
+    ProcessingLogged,
+    ReferralAccepted,
+    ReferralMade,
+    ReferralWaitlisted,
+    SignalReceived,
+)
+
+from services.audit.domain.entry import Document
+from services.chassis.mongo.database import Database, available
+
+AT_ONCE = 500
+# What makes a person one whom an organisation has to do with.
+_REFERRALS = (ReferralMade, ReferralAccepted, ReferralWaitlisted, HelpStarted)
+OF_PERSON = [event.TYPE for event in (*_REFERRALS, CaseOpened, CaseUpdated, SignalReceived)]
+
+
+class AccessStore:
+    """Reads entries of the trail by whom and what they are about. Methods raise StoreUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._entries = database["entries"]
+        self._aliases = database["aliases"]
+
+    async def count(self, since: datetime, until: datetime, most: int) -> int:
+        """How many looks of employees there were in this time; not counted further than `most`."""
+        async with available():
+            return await self._entries.count_documents(_accesses(since, until), limit=most)
+
+    async def accesses(self, since: datetime, until: datetime) -> AsyncIterator[list[Document]]:
+        """Those looks in the order of time, some at a time."""
+        batch: list[Document] = []
+        async with available():
+            async for entry in self._entries.find(_accesses(since, until)).sort([("at", 1), ("_id", 1)]):
+                batch.append(entry)
+                if len(batch) == AT_ONCE:
+                    yield batch
+                    batch = []
+        if batch:
+            yield batch
+
+    async def lines(self, traces: Collection[bytes]) -> list[Document]:
+        """The lines of the processing log of these traces."""
+        async with available():
+            query = {"about.trace": {"$in": list(traces)}, "type": ProcessingLogged.TYPE}
+            return await self._entries.find(query).to_list(None)
+
+    async def of_persons(self, persons: Sequence[str], since: datetime, until: datetime) -> list[Document]:
+        """The referrals, cases and signals of these persons in this time."""
+        async with available():
+            query = {"about.person": {"$in": list(persons)}, "type": {"$in": OF_PERSON}}
+            return await self._entries.find(query | {"at": {"$gte": since, "$lte": until}}).to_list(None)
+
+    async def merged(self, persons: Collection[str]) -> dict[str, str]:
+        """Who was merged into one of these persons, and into whom."""
+        found: dict[str, str] = {}
+        frontier = {person: person for person in persons}
+        async with available():
+            while frontier:
+                aliases = self._aliases.find({"into": {"$in": list(frontier)}})
+                frontier = {each["_id"]: frontier[each["into"]] async for each in aliases if each["_id"] not in found}
+                found |= frontier
+        return found
+
+    async def organisations(self, until: datetime) -> list[Document]:
+        """What was said of organisations up to this time, in order."""
+        async with available():
+            query = {"type": OrganisationChanged.TYPE, "at": {"$lte": until}}
+            return await self._entries.find(query).sort([("at", 1), ("_id", 1)]).to_list(None)
+
+    async def forget(self, since: datetime | None, before: datetime) -> int:
+        """Take away who looked, of looks from `since` to before this time; the leaves stay. How many there were."""
+        async with available():
+            at = {"$lt": before} | ({"$gte": since} if since else {})
+            query = {"type": AccessLogged.TYPE, "at": at}
+            return int((await self._entries.update_many(query, {"$unset": {"about": ""}})).modified_count)
+
+
+def _accesses(since: datetime, until: datetime) -> Document:
+    return {"type": AccessLogged.TYPE, "at": {"$gte": since, "$lte": until}}
