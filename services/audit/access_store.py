@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from hulpketen_contracts import (
     AccessLogged,
@@ -18,7 +18,7 @@ from hulpketen_contracts import (
     SignalReceived,
 )
 
-from services.audit.domain.entry import Document
+from services.audit.domain.entry import ACCESSES, Document
 from services.chassis.mongo.database import Database, available
 
 AT_ONCE = 500
@@ -33,6 +33,7 @@ class AccessStore:
     def __init__(self, database: Database) -> None:
         self._entries = database["entries"]
         self._aliases = database["aliases"]
+        self._keys = database["person_keys"]
 
     async def count(self, since: datetime, until: datetime, most: int) -> int:
         """How many looks of employees there were in this time; not counted further than `most`."""
@@ -80,12 +81,21 @@ class AccessStore:
             query = {"type": OrganisationChanged.TYPE, "at": {"$lte": until}}
             return await self._entries.find(query).sort([("at", 1), ("_id", 1)]).to_list(None)
 
-    async def forget(self, since: datetime | None, before: datetime) -> int:
-        """Take away who looked, of looks from `since` to before this time; the leaves stay. How many there were."""
+    async def forget(self, before: datetime) -> int:
+        """Take away who looked on days before that of this time: content, trace and key. How many days there were.
+
+        The leaves stay. What comes late of such a day has a new key, which goes the next time.
+        """
+        midnight = before.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         async with available():
-            at = {"$lt": before} | ({"$gte": since} if since else {})
-            query = {"type": AccessLogged.TYPE, "at": at}
-            return int((await self._entries.update_many(query, {"$unset": {"about": ""}})).modified_count)
+            keys = {"_id": {"$gte": ACCESSES, "$lt": f"{ACCESSES}{midnight:%Y-%m-%d}"}}
+            days = [key["_id"] async for key in self._keys.find(keys, {"_id": 1})]
+            for day in days:
+                start = datetime.fromisoformat(day.removeprefix(ACCESSES)).replace(tzinfo=UTC)
+                at = {"$gte": start, "$lt": start + timedelta(days=1)}
+                await self._entries.update_many({"type": AccessLogged.TYPE, "at": at}, {"$unset": {"about": ""}})
+                await self._keys.delete_one({"_id": day})
+        return len(days)
 
 
 def _accesses(since: datetime, until: datetime) -> Document:

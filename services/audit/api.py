@@ -5,16 +5,20 @@ Whoever may read the trail reads all of it, whatever the token's municipalities:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
+from hulpketen_contracts import AccessLogged
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+from starlette.responses import StreamingResponse
 
+from services.audit.contents import Contents
 from services.audit.domain.entry import Document
 from services.audit.domain.search import MAX_PAGE, MAX_PER_PAGE, Search
+from services.audit.export import MEDIA_TYPES, Format, rendered
 from services.audit.store import TrailStore
 from services.chassis.auth import Principal, requires
 from services.chassis.problems import FieldError, Problem
@@ -23,10 +27,15 @@ from services.chassis.processing_log import Looks
 ACTIVITY = "search-audit-trail"
 
 Auditor = Annotated[Principal, Depends(requires("audit:read"))]
+Period = tuple[datetime | None, datetime | None]
 
 
 class EntryView(BaseModel):
-    """An entry of the trail, as an auditor sees it: no pseudonym, and nothing that opens the commitment."""
+    """An entry of the trail, as an auditor sees it: no pseudonym of a person, and nothing that opens the commitment.
+
+    `employee`: who looked, where it is an entry of the access log and that is kept still; a pseudonym, another one at
+    each service.
+    """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
@@ -40,6 +49,10 @@ class EntryView(BaseModel):
     commitment: str
     case: str | None
     erased: bool
+    employee: str | None = None
+
+
+COLUMNS = [field.alias or name for name, field in EntryView.model_fields.items()]
 
 
 class Page(BaseModel):
@@ -53,13 +66,42 @@ class Page(BaseModel):
     total: int
 
 
-def routes(store: TrailStore, looks: Looks) -> APIRouter:
-    """The routes of the audit."""
-    router = APIRouter(prefix="/v1/entries", tags=["trail"])
+class Desk:
+    """What an auditor works with. `most`: how many entries an export may have."""
 
-    async def log(auditor: Principal, name: str, started: datetime, entries: Sequence[Document]) -> None:
-        persons = sorted({e["about"]["person"] for e in entries if e.get("about", {}).get("person")})
-        await looks.record(ACTIVITY, auditor, persons, name=name, started=started)
+    def __init__(self, store: TrailStore, contents: Contents, looks: Looks, most: int) -> None:
+        self.store = store
+        self.looks = looks
+        self._contents = contents
+        self._most = most
+
+    async def log(self, auditor: Principal, name: str, started: datetime, persons: Sequence[str] = ()) -> None:
+        """Have what the auditor does in both logs, before it is shown. Raises StoreUnavailable."""
+        await self.looks.record(ACTIVITY, auditor, persons, name=name, started=started)
+
+    async def views(self, entries: Sequence[Document]) -> list[EntryView]:
+        """The entries as an auditor sees them."""
+        accesses = [entry for entry in entries if entry["type"] == AccessLogged.TYPE]
+        opened = zip(accesses, await self._contents.open(accesses), strict=True) if accesses else ()
+        employees = {entry["_id"]: content.data["employee"] for entry, content in opened if content}
+        return [_view(entry, employees.get(entry["_id"])) for entry in entries]
+
+    async def export(self, asked: Search) -> AsyncIterator[list[dict[str, Any]]]:
+        """All that fits, as rows."""
+        async for entries in self.store.all_of(asked):
+            yield [view.model_dump(by_alias=True) for view in await self.views(entries)]
+
+    async def check_size(self, asked: Search) -> None:
+        """Raises Problem 400 where more fits than an export may have."""
+        if await self.store.count(asked, self._most + 1) > self._most:
+            detail = f"More than {self._most} entries fit: an export may have no more. Ask for a shorter period."
+            raise Problem(400, detail, type="too-many", errors=[FieldError("/to", "too-many", detail, "query")])
+
+
+def routes(desk: Desk) -> APIRouter:
+    """The routes of the trail's entries."""
+    router = APIRouter(prefix="/v1/entries", tags=["trail"])
+    store, looks = desk.store, desk.looks
 
     @router.get("", summary="Search the trail", responses={400: {"description": "The period ends before it starts"}})
     async def search(
@@ -68,19 +110,37 @@ def routes(store: TrailStore, looks: Looks) -> APIRouter:
         started = looks.clock()
         entries, total = await store.search(asked, at.page, at.per_page)
         # Only a search for a case is about a person; a period is about the trail.
-        await log(auditor, "search-audit-trail", started, entries if asked.case else ())
-        return Page(items=[_view(entry) for entry in entries], page=at.page, per_page=at.per_page, total=total)
+        await desk.log(auditor, "search-audit-trail", started, _persons(entries) if asked.case else ())
+        return Page(items=await desk.views(entries), page=at.page, per_page=at.per_page, total=total)
+
+    @router.get("/export", summary="What a search finds, as a file", response_class=StreamingResponse)
+    async def export(
+        auditor: Auditor,
+        asked: Annotated[Search, Depends(_asked)],
+        form: Annotated[Format, Query(alias="format", description="CSV for a spreadsheet, or JSON.")],
+    ) -> StreamingResponse:
+        started = looks.clock()
+        await desk.check_size(asked)
+        persons = await store.persons_of(asked.case) if asked.case else ()
+        await desk.log(auditor, "export-audit-trail", started, persons)
+        headers = {"Content-Disposition": f'attachment; filename="trail.{form}"'}
+        file = rendered(form, COLUMNS, desk.export(asked))
+        return StreamingResponse(file, media_type=MEDIA_TYPES[form], headers=headers)
 
     @router.get("/{index}", summary="One entry of the trail")
     async def entry(auditor: Auditor, index: Annotated[int, Path(ge=0, lt=2**53)]) -> EntryView:
         started = looks.clock()
         found = await store.entry(index)
-        await log(auditor, "read-audit-entry", started, [found] if found else ())
+        await desk.log(auditor, "read-audit-entry", started, _persons([found] if found else ()))
         if found is None:
             raise Problem(404, "The trail has no entry with this number.")
-        return _view(found)
+        return (await desk.views([found]))[0]
 
     return router
+
+
+def _persons(entries: Sequence[Document]) -> list[str]:
+    return sorted({e["about"]["person"] for e in entries if e.get("about", {}).get("person")})
 
 
 class _Place:
@@ -93,20 +153,42 @@ class _Place:
         self.per_page = per_page
 
 
-def _asked(
+def period(
     since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
     until: Annotated[AwareDatetime | None, Query(alias="to")] = None,
-    event_type: Annotated[str | None, Query(alias="type", pattern=r"^[a-z0-9.-]{1,100}$")] = None,
-    case: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9-]{1,64}$")] = None,
-) -> Search:
-    asked = Search(since, until, event_type, case)
-    if asked.backwards:
+) -> Period:
+    """The period that is asked for. Raises Problem 400 where it ends before it starts."""
+    if Search(since, until).backwards:
         wrong = FieldError("/to", "ends-before-it-starts", "The period ends before it starts.", "query")
         raise Problem(400, "The period ends before it starts.", type="invalid", errors=[wrong])
+    return since, until
+
+
+def _asked(
+    between: Annotated[Period, Depends(period)],
+    event_type: Annotated[str | None, Query(alias="type", pattern=r"^[a-z0-9.-]{1,100}$")] = None,
+    case: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9-]{1,64}$")] = None,
+    activity: Annotated[str | None, Query(pattern=r"^[a-z0-9.-]{1,64}$")] = None,
+    organisation: Annotated[str | None, Query(pattern=r"^[a-z0-9-]{1,40}$")] = None,
+) -> Search:
+    asked = Search(*between, event_type, case, activity, organisation)
+    if asked.needs_a_period:
+        require_both(between, "For an activity or an organisation name a period, with both ends, or a type.")
     return asked
 
 
-def _view(entry: Document) -> EntryView:
+def require_both(between: Period, detail: str) -> tuple[datetime, datetime]:
+    """Both ends of the period. Raises Problem 400 that names each that is missing."""
+    since, until = between
+    missing = [name for name, end in (("from", since), ("to", until)) if end is None]
+    if since is None or until is None:
+        raise Problem(
+            400, detail, type="invalid", errors=[FieldError(f"/{n}", "missing", detail, "query") for n in missing]
+        )
+    return since, until
+
+
+def _view(entry: Document, employee: str | None) -> EntryView:
     about = entry.get("about")
     return EntryView(
         index=entry["_id"],
@@ -119,4 +201,5 @@ def _view(entry: Document) -> EntryView:
         commitment=entry["commitment"].hex(),
         case=about.get("case") if about else None,
         erased=about is None,
+        employee=employee,
     )

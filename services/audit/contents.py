@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pydantic_core import from_json
 
 from services.audit.domain.attributes import committed_in
-from services.audit.domain.entry import Document, commitment
+from services.audit.domain.entry import Document, commitment, holder
 from services.audit.store import TrailStore
 from services.chassis.data_keys import make_keys, open_keys, period
 from services.chassis.keys import DerivedKey, KeyDestroyed, KeyProvider, Sealer
@@ -55,7 +55,10 @@ class SubjectKey:
 
 
 class SubjectKeys:
-    """The keys of all persons of the trail. Opened ones are held for HELD_S at most: call `turn` each second."""
+    """The keys of all persons of the trail, and of each day of the access log.
+
+    Opened ones are held for HELD_S at most: call `turn` each second.
+    """
 
     def __init__(
         self,
@@ -137,7 +140,7 @@ class Contents:
 
         Raises: SealBroken where it was changed, StoreUnavailable.
         """
-        persons = {about["person"] for entry in entries if "person" in (about := entry.get("about", {}))}
+        persons = {person for entry in entries for person in [_holder(entry)] if person}
         try:
             keys = await self._keys.known(persons)
         except KeyDestroyed:  # that of a whole period; one by one, others are to be had
@@ -152,12 +155,17 @@ class Contents:
 
     def _content(self, entry: Document, keys: dict[str, SubjectKey]) -> Content | None:
         about = entry.get("about", {})
-        key = keys.get(about["person"]) if "person" in about else self._keys.nobody()
+        person = _holder(entry)
+        key = keys.get(person) if person else self._keys.nobody()
         if key is None or "sealed" not in about:
             return None
         committed = key.open(about["sealed"], entry["commitment"])
         attributes, data = committed_in(committed)
         return Content(attributes, from_json(data), committed, key.nonce(entry["eventId"]))
+
+
+def _holder(entry: Document) -> str | None:
+    return holder(entry["type"], entry["at"], entry.get("about", {}).get("person"))
 
 
 def opens(content: Content, entry: Document) -> bool:

@@ -182,9 +182,10 @@ class Writer:
 
     async def _keys_of(self, entries: Sequence[Entry]) -> list[SubjectKey | None]:
         """The key of each; None where the person was erased."""
-        persons = {entry.person for entry in entries if entry.person and entry.person not in self._erased}
-        keys, nobody = await self._keys.all(persons), self._keys.nobody()
-        return [keys.get(entry.person) if entry.person else nobody for entry in entries]
+        holders = [entry.holder for entry in entries]
+        keys = await self._keys.all({holder for holder in holders if holder and holder not in self._erased})
+        nobody = self._keys.nobody()
+        return [keys.get(holder) if holder else nobody for holder in holders]
 
     def _show_lag(self, entry: Entry) -> None:
         metrics.lag.set(max(0.0, (self._clock() - entry.at).total_seconds()))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 
+from fastapi import APIRouter
 from hulpketen_contracts import TOPICS
 
-from services.audit import metrics
-from services.audit.api import routes
+from services.audit import api, api_access, metrics
+from services.audit.access_store import AccessStore
 from services.audit.api_trail import routes as trail_routes
 from services.audit.api_witnesses import routes as witness_routes
-from services.audit.contents import SubjectKeys
+from services.audit.contents import Contents, SubjectKeys
 from services.audit.domain.announcement import reflect
 from services.audit.events import Writer
+from services.audit.looking import UnusualAccess
 from services.audit.measuring import EVERY_S as MEASURE_EVERY_S
 from services.audit.measuring import Measuring
 from services.audit.settings import Settings
@@ -27,6 +30,7 @@ from services.chassis.settings import load
 from services.chassis.web import App, create_app, serve
 
 SIGN_EVERY_S = 1.0
+FORGET_EVERY_S = 3_600.0
 TOPICS_OF_THE_CHAIN = tuple(name for name, topic in TOPICS.items() if "audit" in topic.consumers)
 
 
@@ -73,11 +77,22 @@ def build(settings: Settings) -> App:
     measuring = Measuring(store, trail.checkpoints, witnesses, lease, now)
     service.every("measuring", MEASURE_EVERY_S, measuring.look)
     routers = [
-        routes(store, service.looks),
+        *_for_auditors(service, settings, store, Contents(keys)),
         trail_routes(trail, service.looks, witnesses.under),
         witness_routes(witnesses, trail.checkpoints),
     ]
     return create_app("audit", runtime=service, settings=settings, routers=routers)
+
+
+def _for_auditors(service: Service, settings: Settings, store: TrailStore, contents: Contents) -> list[APIRouter]:
+    accesses = AccessStore(service.database)
+
+    async def forget() -> None:
+        await accesses.forget(now() - timedelta(days=settings.audit.access_days))
+
+    service.every("accesses", FORGET_EVERY_S, forget)
+    desk = api.Desk(store, contents, service.looks, settings.audit.export_entries)
+    return [api.routes(desk), api_access.routes(desk, UnusualAccess(accesses, contents, settings.unusual))]
 
 
 def main() -> None:

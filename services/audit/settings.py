@@ -28,6 +28,9 @@ class AuditSettings(Section):
         le=36_600,
         description="How long it is kept which employee looked. Not found in a source: the municipality's to choose.",
     )
+    export_entries: int = Field(
+        100_000, ge=1, le=10_000_000, description="How many entries an auditor's export may have at most."
+    )
     key_period_days: int = Field(7, ge=1, le=366, description="Days for which new persons share a wrapping key.")
     origin: str = Field(
         "hulpketen.example/audit",
@@ -94,4 +97,4 @@ class Settings(ChassisSettings):
     """All settings of the service."""
 
     audit: AuditSettings
-    unusual: UnusualSettings
+    unusual: UnusualSettings = Field(default_factory=UnusualSettings)

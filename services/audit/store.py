@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,8 @@ from services.chassis.mongo.schema import CHASSIS, Schema
 from services.chassis.pipeline.errors import StoreUnavailable
 
 CHECKED = "checked"
+AT_ONCE = 500
+_IN_TIME = [("at", ASCENDING), ("_id", ASCENDING)]
 # An entry pays for every one of them.
 INDEXES = (
     Index("entries", ("eventId",), "append(): no event twice; known()", unique=True),
@@ -153,14 +155,43 @@ class TrailStore:
     async def search(self, search: Search, page: int, per_page: int) -> tuple[list[Document], int]:
         """One page (from 1) of what fits, in the order of time, and how many fit in all."""
         async with available():
-            # With every type named the index on type and time gives the order of time, by merging: one index less.
-            types = [search.type] if search.type or search.case else await self._entries.distinct("type")
-            query = _query(search, types)
-            found = self._entries.find(query, _PLAIN).sort([("at", ASCENDING), ("_id", ASCENDING)])
-            entries = await found.skip((page - 1) * per_page).limit(per_page).to_list(per_page)
+            query = await self._query(search)
+            found = self._entries.find(query).sort(_IN_TIME).skip((page - 1) * per_page).limit(per_page)
+            entries = await found.to_list(per_page)
             if search == Search():
                 return entries, await self._entries.estimated_document_count()
             return entries, await self._entries.count_documents(query)
+
+    async def count(self, search: Search, most: int) -> int:
+        """How many fit; not counted further than `most`."""
+        async with available():
+            return await self._entries.count_documents(await self._query(search), limit=most)
+
+    async def all_of(self, search: Search) -> AsyncIterator[list[Document]]:
+        """All that fits, in the order of time, some at a time."""
+        async with available():
+            found = self._entries.find(await self._query(search)).sort(_IN_TIME).batch_size(AT_ONCE)
+            while batch := await found.to_list(AT_ONCE):
+                yield batch
+
+    async def persons_of(self, case: str) -> list[str]:
+        """Whom this case is about, by its entries."""
+        async with available():
+            return sorted(await self._entries.distinct("about.person", {"about.case": case}))
+
+    async def _query(self, search: Search) -> Document:
+        at = {name: at for name, at in (("$gte", search.since), ("$lte", search.until)) if at}
+        query: Document = {"at": at} if at else {}
+        for name, wanted in (("activity", search.activity), ("organisation", search.organisation)):
+            if wanted:
+                query[name] = wanted
+        if search.case:
+            query["about.case"] = search.case
+        types = search.types
+        if types is None and not search.case:
+            # With every type named the index on type and time gives the order of time, by merging: one index less.
+            types = await self._entries.distinct("type")
+        return query | ({"type": {"$in": types}} if types else {})
 
     async def of_event(self, event_id: str) -> Document | None:
         """The entry of this event."""
@@ -170,7 +201,7 @@ class TrailStore:
     async def entry(self, index: int) -> Document | None:
         """The entry with this number."""
         async with available():
-            return await self._entries.find_one({"_id": index}, _PLAIN)
+            return await self._entries.find_one({"_id": index})
 
 
 def _inserted_before(details: Any) -> int:
@@ -192,13 +223,3 @@ def _taken(details: Any) -> list[int]:
         if failure["code"] != DUPLICATE:
             raise StoreUnavailable(f"code {failure['code']}")
     return [failure["index"] for failure in details["writeErrors"]]
-
-
-def _query(search: Search, types: Sequence[str | None]) -> Document:
-    at = {name: at for name, at in (("$gte", search.since), ("$lte", search.until)) if at}
-    query: Document = {"type": {"$in": types}} if any(types) else {}
-    if at:
-        query["at"] = at
-    if search.case:
-        query["about.case"] = search.case
-    return query

@@ -2,78 +2,25 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-import time
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from hulpketen_contracts import (
-    AccessLogged,
     CaseClosed,
     CaseOpened,
-    Event,
     PersonErased,
-    ProcessingLogged,
     SignalReceived,
 )
 
-from services.audit.api import ACTIVITY, routes
-from services.audit.store import TrailStore
-from services.chassis.pipeline.errors import StoreUnavailable
-from services.chassis.processing_log import Looks
-from services.chassis.settings import AuthSettings
-from services.chassis.web import create_app
+from services.audit.api import ACTIVITY
 from tests.conftest import Infrastructure
 from tests.integration.audit import Database, a_database, a_person, ids, record, writer
-from tests.unit.chassis.issuer import ISSUER, TestIssuer, good_claims
-from tests.unit.chassis.unconnected import unconnected
-
-
-class NoRuntime:
-    """Nothing runs beside these requests."""
-
-    operations: Any = None
-    answers: Any = None
-    caught_up = True
-
-    def digest_key(self) -> bytes:
-        return bytes(32)
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-    def checks(self) -> dict[str, bool]:
-        return {}
-
-
-class Auditor:
-    """A client with a token, and the lines that its requests left in the processing log."""
-
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self.client = client
-        self.lines: list[ProcessingLogged] = []
-        self.accesses: list[AccessLogged] = []
-        self.log_answers = True
-
-    async def record(self, events: Sequence[Event]) -> None:
-        if not self.log_answers:
-            raise StoreUnavailable
-        self.lines += [event for event in events if isinstance(event, ProcessingLogged)]
-        self.accesses += [event for event in events if isinstance(event, AccessLogged)]
-
-    async def get(self, path: str, **query: str | int) -> Any:
-        answer = await self.client.get(path, params=query)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    async def found(self, **query: str | int) -> list[int]:
-        """The numbers of the entries that a search finds."""
-        return [entry["index"] for entry in (await self.get("/v1/entries", **query))["items"]]
+from tests.integration.auditing import MOST, Auditor, an_auditor, token
+from tests.unit.chassis.issuer import TestIssuer
 
 
 @pytest.fixture
@@ -89,20 +36,8 @@ def issuer() -> TestIssuer:
 
 @pytest.fixture
 async def auditor(database: Database, issuer: TestIssuer, tmp_path: Path) -> AsyncIterator[Auditor]:
-    settings = unconnected(tmp_path, auth=AuthSettings(issuer=ISSUER, audience="audit"))
-    async with httpx.AsyncClient(base_url="http://audit.test") as client:
-        one = Auditor(client)
-        router = routes(TrailStore(database), Looks("audit", one.record, lambda: bytes(32), lambda: datetime.now(UTC)))
-        app = create_app("audit", runtime=NoRuntime(), settings=settings, routers=[router], transport=issuer.transport)
-        client._transport = httpx.ASGITransport(app)
-        client.headers["authorization"] = f"Bearer {token(issuer, 'audit:read')}"
+    async with an_auditor(database, issuer, tmp_path) as one:
         yield one
-
-
-def token(issuer: TestIssuer, scope: str, **more: Any) -> str:
-    now = int(time.time())
-    about = {"aud": ["audit"], "iat": now, "exp": now + 300, "organisation": "rekenkamer", "scope": scope}
-    return issuer.token(good_claims(**about | more))
 
 
 @pytest.fixture
@@ -140,6 +75,61 @@ async def test_type_and_case_narrow_a_search(auditor: Auditor, case: str) -> Non
     assert await auditor.found(type=CaseOpened.TYPE, to="2026-03-02T09:30:00Z") == [1]
 
 
+PERIOD = {"from": "2026-03-01T00:00:00Z", "to": "2026-03-31T00:00:00Z"}
+
+
+async def test_activity_and_organisation_narrow_a_search_of_a_period_or_a_type(auditor: Auditor, case: str) -> None:
+    assert await auditor.found(activity="manage-cases", **PERIOD) == [1, 2, 3, 4]
+    assert await auditor.found(activity="receive-signals", **PERIOD) == [0]
+    assert await auditor.found(organisation="woonborg", **PERIOD) == [0]
+    assert await auditor.found(organisation="woonborg", activity="manage-cases", **PERIOD) == []
+    assert await auditor.found(organisation="woonborg", type=SignalReceived.TYPE) == [0]
+    assert await auditor.found(activity="manage-cases", case=case) == [1, 4]
+
+
+async def test_what_is_found_can_be_taken_along_as_a_file(auditor: Auditor, case: str) -> None:
+    listed = (await auditor.get("/v1/entries", **PERIOD))["items"]
+    assert len(listed) == 5
+    for asked in (PERIOD, {"case": case}):
+        wanted = (await auditor.get("/v1/entries", **asked))["items"]
+        assert await auditor.get("/v1/entries/export", format="json", **asked) == {"entries": wanted}
+    table = await auditor.client.get("/v1/entries/export", params={"format": "csv"} | PERIOD)
+    assert table.headers["content-type"] == "text/csv; charset=utf-8; header=present"
+    assert table.headers["content-disposition"] == 'attachment; filename="trail.csv"'
+    rows = list(csv.DictReader(io.StringIO(table.text)))
+    plain = [{name: "" if value is None else str(value) for name, value in entry.items()} for entry in listed]
+    assert rows == [row | {"erased": row["erased"].lower()} for row in plain]
+    assert await auditor.get("/v1/entries/export", format="json", type="none") == {"entries": []}
+
+
+async def test_an_export_is_in_both_logs_before_it_begins_and_names_whom_a_case_is_about(
+    auditor: Auditor, database: Database, case: str
+) -> None:
+    held = await database["entries"].find_one({"_id": 1})
+    assert held
+    await auditor.get("/v1/entries/export", format="json", **PERIOD)
+    await auditor.get("/v1/entries/export", format="json", case=case)
+    assert [(line.name, line.subject) for line in auditor.lines] == [
+        ("export-audit-trail", None),
+        ("export-audit-trail", held["about"]["person"]),
+    ]
+    assert [access.span_id for access in auditor.accesses] == [line.span_id for line in auditor.lines]
+    auditor.log_answers = False
+    answer = await auditor.client.get("/v1/entries/export", params={"format": "csv", "case": case})
+    assert answer.status_code == 503
+    assert held["eventId"] not in answer.text
+
+
+async def test_an_export_has_a_limit_and_says_so_before_it_begins(auditor: Auditor, database: Database) -> None:
+    await writer(database).handle([record(a_person()) for _ in range(MOST)])
+    assert len((await auditor.get("/v1/entries/export", format="json"))["entries"]) == MOST
+    await writer(database).handle([record(a_person())])
+    answer = await auditor.client.get("/v1/entries/export", params={"format": "json"})
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "too-many")
+    wrong = await auditor.client.get("/v1/entries/export", params={"format": "xlsx"})
+    assert [error["pointer"] for error in wrong.json()["errors"]] == ["/format"]
+
+
 @pytest.mark.usefixtures("case")
 async def test_pages_follow_each_other_and_say_how_many_there_are(auditor: Auditor) -> None:
     pages = [await auditor.get("/v1/entries", page=n, perPage=2) for n in (1, 2, 3, 4)]
@@ -169,6 +159,7 @@ async def test_an_entry_shows_its_commitment_and_nothing_that_opens_it_or_leads_
         "commitment": held["commitment"].hex(),
         "case": case,
         "erased": False,
+        "employee": None,
     }
     await writer(database).handle([record(person, PersonErased.TYPE)])
     assert await auditor.get("/v1/entries/0") == answer | {"case": None, "erased": True}
@@ -205,6 +196,9 @@ WRONG: list[tuple[dict[str, str | int], str]] = [
     ({"case": "' or 1=1"}, "/case"),
     ({"page": 0}, "/page"),
     ({"perPage": 501}, "/perPage"),
+    ({"activity": "Jan de Vries"}, "/activity"),
+    ({"organisation": "Jan de Vries"}, "/organisation"),
+    ({"organisation": "woonborg", "from": "2026-03-02T00:00:00Z"}, "/to"),
 ]
 
 
@@ -236,11 +230,14 @@ async def test_who_may_read_the_trail_reads_all_of_it_whatever_municipalities_th
         assert await auditor.found() == [0, 1, 2, 3, 4]
 
 
+PATHS = ("/v1/entries", "/v1/entries/0", "/v1/entries/export?format=csv", "/v1/unusual-access")
+
+
 async def test_only_who_may_read_the_trail_does(auditor: Auditor, issuer: TestIssuer) -> None:
     others = "cases:read persons:read referrals:read feed:read operations"
     auditor.client.headers["authorization"] = f"Bearer {token(issuer, others)}"
-    for path in ("/v1/entries", "/v1/entries/0"):
+    for path in PATHS:
         assert (await auditor.client.get(path)).status_code == 403
     del auditor.client.headers["authorization"]
-    for path in ("/v1/entries", "/v1/entries/0"):
+    for path in PATHS:
         assert (await auditor.client.get(path)).status_code == 401

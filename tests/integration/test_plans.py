@@ -17,6 +17,7 @@ from bson import ObjectId
 from hulpketen_contracts import Position, ProcessingLogged
 
 import services
+from services.audit.access_store import AccessStore
 from services.audit.checkpoints import CheckpointStore
 from services.audit.store import TrailStore
 from services.chassis.keys import FileKeyProvider
@@ -48,7 +49,7 @@ NO_STORES = {"Gauges", "DatabaseCheck", "Migrator", "MeasuredFeeds"}
 STORES = {
     MongoStore, LogStore, DeadLetters, Answers, MongoLeases, MongoIncarnation, ProcessingLog, KmsKeyProvider,
     RestoredDatabase, Aliases, MongoFeeds, IntakeStore, MatchingStore, NotificationsStore, TrailStore,
-    CheckpointStore,
+    CheckpointStore, AccessStore,
 }  # fmt: skip
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from hulpketen_contracts import AccessLogged, OrganisationChanged, ProcessingLogged, ReferralMade
+
+from services.audit.access_store import AccessStore
 from services.audit.checkpoints import CheckpointStore, Kept
 from services.audit.domain.search import Search
 from services.audit.store import SCHEMA as AUDIT
@@ -29,7 +32,8 @@ THEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 def entry(n: int) -> dict[str, Any]:
     about = {"case": f"case-{n}", "person": f"person-{n}"}
-    return {"_id": n, "eventId": f"event-{n}", "type": f"type-{n % 5}", "at": THEN + n * DAY, "about": about}
+    said = {"type": f"type-{n % 5}", "at": THEN + n * DAY, "organisation": f"org-{n % 40}", "activity": "a"}
+    return {"_id": n, "eventId": f"event-{n}", "about": about} | said
 
 
 async def test_of_the_audit(stack_infra: Infrastructure) -> None:
@@ -71,12 +75,17 @@ async def test_of_the_audit(stack_infra: Infrastructure) -> None:
             (Search(type="type-1"), MANY // 5),
             (Search(since=since, until=until, type="type-1"), 2),
             (Search(case="case-1"), 1),
+            (Search(since=THEN, until=THEN + MANY * DAY, organisation="org-1"), MANY // 40),
         ):
             assert (await store.search(asked, 1, 10))[1] == total
+            assert await store.count(asked, 1000) == total
+            assert sum([len(some) async for some in store.all_of(asked)]) == total
+        assert await store.persons_of("case-1") == ["person-1"]
         await world.check(
             {
                 "tombstones all: scan": "all who were erased, read once at the start",
                 "entries about.case: sort": "a case has few entries",
+                "entries at organisation type: looks at many": "a period is read: an entry pays for every index",
             }
         )
 
@@ -99,6 +108,33 @@ async def test_of_who_vouches_for_the_trail(stack_infra: Infrastructure) -> None
         assert (await store.of(names[5], "log", MANY) or names)[2] == MANY
         assert await store.lines("log", MANY) == [line]
         assert [each.organisation for each in await store.all()] == sorted(names)
+        await world.check({})
+
+
+async def test_of_the_audits_access_log(stack_infra: Infrastructure) -> None:
+    async with profiled(stack_infra, AUDIT) as world:
+        store = world.watched(AccessStore(world.database))
+        types = [AccessLogged.TYPE, ProcessingLogged.TYPE, ReferralMade.TYPE, OrganisationChanged.TYPE]
+        await world.database["entries"].insert_many(
+            entry(n)
+            | {"type": types[n % 4], "at": THEN + n // 4 * DAY}
+            | {"about": {"person": f"person-{n % 10}", "trace": b"%d" % (n // 4)}}
+            for n in range(4 * MANY)
+        )
+        await world.database["aliases"].insert_many({"_id": f"alias-{n}", "into": f"person-{n}"} for n in range(MANY))
+        await world.database["person_keys"].insert_many(
+            {"_id": name} for n in range(MANY) for name in (f"person-{n}", f"accesses/{THEN + n * DAY:%Y-%m-%d}")
+        )
+        await world.begin()
+
+        since, until = THEN + 10 * DAY, THEN + 20 * DAY
+        assert await store.count(since, until, 1000) == 11
+        assert sum([len(some) async for some in store.accesses(since, until)]) == 11
+        assert len(await store.lines([b"1", b"2"])) == 2
+        assert len(await store.of_persons(["person-2", "person-4"], THEN, until)) == 9
+        assert await store.merged(["person-1"]) == {"alias-1": "person-1"}
+        assert len(await store.organisations(until)) == 21
+        assert await store.forget(since) == 10
         await world.check({})
 
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
-from hulpketen_contracts import CATALOGUE, MAX_EVENT_BYTES, DecodeError, PersonMerged, decode
+from hulpketen_contracts import CATALOGUE, MAX_EVENT_BYTES, AccessLogged, DecodeError, PersonMerged, decode
 from pydantic_core import from_json
 
 from services.audit.domain.attributes import Headers, attributes
 
 Document = dict[str, Any]
-
+ACCESSES = "accesses/"
 
 _ACTIVITIES = {event_type: event.ACTIVITY for event_type, event in CATALOGUE.items()}
 _ORGANISATION_FIELDS = ("organisation", "sender", "confirmedByOrganisation")
@@ -52,6 +52,19 @@ class Entry(NamedTuple):
     content: bytes
     merged_into: str | None
     traceparent: str | None
+
+    @property
+    def holder(self) -> str | None:
+        """Whose key seals its content."""
+        return holder(self.type, self.at, self.person)
+
+
+def holder(event_type: str, at: datetime, person: str | None) -> str | None:
+    """Whose key seals an entry: the person's whom it is about; of who looked, the day's; None: the service's own.
+
+    Days have keys so that who looked can be forgotten for good when it was kept long enough.
+    """
+    return f"{ACCESSES}{at.astimezone(UTC):%Y-%m-%d}" if event_type == AccessLogged.TYPE else person
 
 
 def read(headers: Headers, value: bytes | None) -> Entry:

@@ -60,7 +60,7 @@ class Finding(NamedTuple):
     organisation: str
     service: str | None
     employee: str | None
-    counts: Mapping[str, float]
+    counts: Mapping[str, int]
     entries: Sequence[int]
 
 
@@ -81,7 +81,7 @@ def unusual(looks: Sequence[Seen], world: World) -> list[Finding]:
     return [
         finding
         for rule in RULES.values()
-        for finding in sorted(rule.find(looks, world), key=lambda each: -max(each.counts["looks"], 0))
+        for finding in sorted(rule.find(looks, world), key=lambda each: -each.counts["looks"])
     ]
 
 

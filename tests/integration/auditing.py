@@ -1,0 +1,98 @@
+"""An auditor: a client of the audit's routes with a token, and what its requests left in both logs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from hulpketen_contracts import AccessLogged, Event, ProcessingLogged
+
+from services.audit.access_store import AccessStore
+from services.audit.api import Desk, routes
+from services.audit.api_access import routes as access_routes
+from services.audit.contents import Contents
+from services.audit.looking import UnusualAccess
+from services.audit.settings import UnusualSettings
+from services.audit.store import TrailStore
+from services.chassis.pipeline.errors import StoreUnavailable
+from services.chassis.processing_log import Looks
+from services.chassis.settings import AuthSettings
+from services.chassis.web import create_app
+from tests.integration.audit import Database, subject_keys
+from tests.unit.chassis.issuer import ISSUER, TestIssuer, good_claims
+from tests.unit.chassis.unconnected import unconnected
+
+MOST = 8
+
+
+class NoRuntime:
+    """Nothing runs beside these requests."""
+
+    operations: Any = None
+    answers: Any = None
+    caught_up = True
+
+    def digest_key(self) -> bytes:
+        return bytes(32)
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def checks(self) -> dict[str, bool]:
+        return {}
+
+
+class Auditor:
+    """A client with a token, and the lines that its requests left in the processing log."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+        self.lines: list[ProcessingLogged] = []
+        self.accesses: list[AccessLogged] = []
+        self.log_answers = True
+
+    async def record(self, events: Sequence[Event]) -> None:
+        if not self.log_answers:
+            raise StoreUnavailable
+        self.lines += [event for event in events if isinstance(event, ProcessingLogged)]
+        self.accesses += [event for event in events if isinstance(event, AccessLogged)]
+
+    async def get(self, path: str, **query: str | int) -> Any:
+        answer = await self.client.get(path, params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def found(self, **query: str | int) -> list[int]:
+        """The numbers of the entries that a search finds."""
+        return [entry["index"] for entry in (await self.get("/v1/entries", **query))["items"]]
+
+
+def token(issuer: TestIssuer, scope: str, **more: Any) -> str:
+    now = int(time.time())
+    about = {"aud": ["audit"], "iat": now, "exp": now + 300, "organisation": "rekenkamer", "scope": scope}
+    return issuer.token(good_claims(**about | more))
+
+
+@asynccontextmanager
+async def an_auditor(
+    database: Database, issuer: TestIssuer, folder: Path, unusual: UnusualSettings | None = None
+) -> AsyncIterator[Auditor]:
+    """An auditor of the trail in this database."""
+    settings = unconnected(folder, auth=AuthSettings(issuer=ISSUER, audience="audit"))
+    async with httpx.AsyncClient(base_url="http://audit.test") as client:
+        one = Auditor(client)
+        looks = Looks("audit", one.record, lambda: bytes(32), lambda: datetime.now(UTC))
+        contents = Contents(subject_keys(database))
+        desk = Desk(TrailStore(database), contents, looks, MOST)
+        access = UnusualAccess(AccessStore(database), contents, unusual or UnusualSettings())
+        routers = [routes(desk), access_routes(desk, access)]
+        app = create_app("audit", runtime=NoRuntime(), settings=settings, routers=routers, transport=issuer.transport)
+        client._transport = httpx.ASGITransport(app)
+        client.headers["authorization"] = f"Bearer {token(issuer, 'audit:read')}"
+        yield one
