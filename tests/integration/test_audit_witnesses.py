@@ -24,7 +24,7 @@ from services.chassis.settings import AuthSettings
 from services.chassis.web import create_app
 from tests.conftest import Infrastructure
 from tests.integration.audit import a_database
-from tests.integration.test_audit_api import NoRuntime, token
+from tests.integration.auditing import NoRuntime, token
 from tests.unit.chassis.issuer import ISSUER, TestIssuer
 from tests.unit.chassis.unconnected import unconnected
 
