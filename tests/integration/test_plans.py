@@ -20,6 +20,7 @@ import services
 from services.audit.access_store import AccessStore
 from services.audit.checkpoints import CheckpointStore
 from services.audit.store import TrailStore
+from services.audit.witness_store import WitnessStore
 from services.chassis.keys import FileKeyProvider
 from services.chassis.kms import Bound
 from services.chassis.mongo.aliases import Aliases
@@ -49,7 +50,7 @@ NO_STORES = {"Gauges", "DatabaseCheck", "Migrator", "MeasuredFeeds"}
 STORES = {
     MongoStore, LogStore, DeadLetters, Answers, MongoLeases, MongoIncarnation, ProcessingLog, KmsKeyProvider,
     RestoredDatabase, Aliases, MongoFeeds, IntakeStore, MatchingStore, NotificationsStore, TrailStore,
-    CheckpointStore, AccessStore,
+    CheckpointStore, WitnessStore, AccessStore,
 }  # fmt: skip
 
 
