@@ -11,12 +11,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from cli.bench import chain, replicas, tracing
+from cli.bench import audit, chain, replicas, tracing
 
 app = typer.Typer(help="Measure the chain on this machine.", no_args_is_help=True)
 BENCHMARKS = {
     "chain": "from the signals topic to the municipality's feed, beside a bare chain of the same hops",
     "replicas": "what more processes of matching and notifications add, and what a signal takes up",
+    "audit": "entries that the audit adds to its trail and signs, and what a proof costs then",
     "tracing": "what traces cost: none, 5 % and all of them, by turns in one run",
 }
 
@@ -55,6 +56,18 @@ def bench_tracing(
     Example: hulpketen bench tracing --json
     """
     _show(asyncio.run(tracing.measure(signals, rounds, Console(stderr=True).print)), as_json)
+
+
+@app.command("audit")
+def bench_audit(
+    entries: Annotated[int, typer.Option(min=1_000, help="How long the trail becomes.")] = 1_000_000,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Measure the audit alone: records given to its writer, on a database of its own, signed in a second place.
+
+    Example: hulpketen bench audit --json
+    """
+    _show(asyncio.run(audit.measure(entries, Console(stderr=True).print)), as_json)
 
 
 @app.command("replicas")

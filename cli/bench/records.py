@@ -19,6 +19,8 @@ from hulpketen_contracts import (
     encode,
 )
 
+from services.chassis.processing_log import Look, look_lines
+
 MUNICIPALITY = "0106"
 SENDER = "bench-verhuurder"
 RULES = ("area", "status", "capacity", "exit", "need")
@@ -76,6 +78,22 @@ def case_records() -> tuple[Message, Message]:
         encode(opened, _envelope(opened, "matching", case, stream, 1, None)),
         encode(proposed, _envelope(proposed, "matching", case, stream, 2, None)),
     )
+
+
+def look_record() -> Message:
+    """A look at the data of one person."""
+    (line,) = look_lines(
+        Look(
+            "read-person",
+            "read-person",
+            "helper-1",
+            [str(uuid.uuid4())],
+            dt.datetime.now(dt.UTC),
+            dt.datetime.now(dt.UTC),
+        ),
+        "intake",
+    )
+    return encode(line, _envelope(line, "intake", str(uuid.uuid4()), "log-intake", 1, None))
 
 
 def _envelope(data: Event, system: str, subject: str, stream: str, seq: int, traceparent: str | None) -> Envelope:

@@ -17,6 +17,9 @@ from services.chassis.pipeline.errors import LeaseLost, StoreUnavailable
 from services.chassis.pipeline.model import DeadLetter, Record
 from services.chassis.telemetry import RecordSpan, start_record_span
 
+PIECE = 500
+"""How many records of a batch are added at once."""
+
 Bury = Callable[[Sequence[DeadLetter]], Awaitable[None]]
 Clock = Callable[[], datetime]
 
@@ -35,6 +38,14 @@ class Taken(NamedTuple):
     entries: list[Entry]
     letters: list[DeadLetter]
     spans: list[RecordSpan]
+
+
+class Piece(NamedTuple):
+    """Part of a batch, ready to be added: its entries and their documents, without a number yet, by event."""
+
+    entries: dict[str, Entry]
+    leaves: dict[str, Document]
+    erased: set[str]
 
 
 def now() -> datetime:
@@ -78,14 +89,16 @@ class Writer:
         *,
         clock: Clock = now,
         reach: Callable[[], Awaitable[int]] = _none,
+        added: Callable[[int, Sequence[Document]], None] = lambda start, entries: None,
     ) -> None:
-        """`reach` gives how many entries were signed."""
+        """`reach` gives how many entries were signed; `added` is told what a majority has, from which number on."""
         self._store = store
         self._lease = lease
         self._bury = bury
         self._clock = clock
         self._keys = keys
         self._reach = reach
+        self._added = added
         self._next = 0
         self._fence: int | None = None  # the number under which the rest was read; None: read it again
         self._erased: set[str] = set()
@@ -97,38 +110,77 @@ class Writer:
 
         Raises: StoreUnavailable, LeaseLost or TrailBroken; then nothing may be committed.
         """
-        entries, letters, spans = take(records)
-        error: str | None = "not-added"
-        try:
-            if letters:
-                await self._bury(letters)
-            if entries:
-                async with self._one_at_a_time:
-                    await self._add(entries)
-            error = None
-        finally:
-            for span in spans:
-                span.end(error)
-        return letters
+        async with self._one_at_a_time:
+            return await self._add(records)
 
     def show_rest(self) -> None:
         """Where nothing is to be added, nothing lags."""
         if not self._at_work:
             metrics.lag.set(0)
 
-    async def _add(self, entries: Sequence[Entry]) -> None:
+    async def _add(self, records: Sequence[Record]) -> list[DeadLetter]:
+        all_taken = Taken([], [], [])
+        failed: str | None = "not-added"
         self._at_work = True
-        self._show_lag(entries[0])
         try:
             await self._take_over()
-            await self._number(entries)
+            await self._go_through(records, all_taken)
+            failed = None
         except BaseException as error:
             self._fence = None
             if isinstance(error, AnotherWrites):
                 raise LeaseLost(str(error)) from error
             raise
-        self._show_lag(entries[-1])
+        finally:
+            for span in all_taken.spans:
+                span.end(failed)
         self._at_work = False
+        return all_taken.letters
+
+    async def _go_through(self, records: Sequence[Record], all_taken: Taken) -> None:
+        """A piece at a time: while the database has one, the next is made ready."""
+        adding: asyncio.Task[None] | None = None
+        try:
+            for start in range(0, len(records), PIECE):
+                piece = await self._ready(records[start : start + PIECE], all_taken)
+                if adding:
+                    await adding
+                adding = asyncio.create_task(self._write(piece))
+            if adding:
+                await adding
+        except BaseException:
+            if adding and not adding.done():
+                adding.cancel()
+                await asyncio.gather(adding, return_exceptions=True)
+            raise
+
+    async def _ready(self, records: Sequence[Record], all_taken: Taken) -> Piece:
+        taken = take(records)
+        all_taken.letters.extend(taken.letters)
+        all_taken.spans.extend(taken.spans)
+        if taken.letters:
+            await self._bury(taken.letters)
+        if taken.entries:
+            self._show_lag(taken.entries[0])
+        merged = {(e.person, e.merged_into) for e in taken.entries if e.merged_into and e.person}
+        if merged:
+            await self._store.alias(merged)
+        erased = {e.person for e in taken.entries if e.type == PersonErased.TYPE and e.person}
+        if erased:
+            erased = await self._store.with_aliases(erased)
+            self._erased |= erased
+        entries = {entry.event_id: entry for entry in taken.entries}
+        keys = await self._keys_of(list(entries.values()))
+        leaves = {entry.event_id: leaf(entry, key) for entry, key in zip(entries.values(), keys, strict=True)}
+        return Piece(entries, leaves, erased)
+
+    async def _write(self, piece: Piece) -> None:
+        await self._append(piece)
+        if piece.erased:
+            self._keys.drop(piece.erased)
+            await self._store.erase(piece.erased, self._clock())
+        for entry in list(piece.entries.values())[-1:]:
+            self._show_lag(entry)
 
     async def _take_over(self) -> None:
         if not await self._lease.held():
@@ -140,23 +192,13 @@ class Writer:
                 raise TrailBroken(f"{signed} entries were signed, and {self._next} are there")
             self._fence = self._lease.fence
 
-    async def _number(self, entries: Sequence[Entry]) -> None:
-        merged = {(e.person, e.merged_into) for e in entries if e.merged_into and e.person}
-        if merged:
-            await self._store.alias(merged)
-        erased = {e.person for e in entries if e.type == PersonErased.TYPE and e.person}
-        if erased:
-            erased = await self._store.with_aliases(erased)
-            self._erased |= erased
-        await self._append({entry.event_id: entry for entry in entries})
-        if erased:
-            self._keys.drop(erased)
-            await self._store.erase(erased, self._clock())
-
-    async def _append(self, fresh: dict[str, Entry]) -> None:
-        """Insert first and ask later: nearly every batch is new, so that its one insert is all the database does."""
+    async def _append(self, piece: Piece) -> None:
+        """Insert first and ask later: nearly every piece is new, so that its one insert is all the database does."""
+        fresh = piece.leaves
         while fresh:
-            inserted = await self._store.append(await self._leaves(list(fresh.values())))
+            numbered = [{"_id": n} | document for n, document in enumerate(fresh.values(), self._next)]
+            inserted = await self._store.append(numbered)
+            self._added(self._next, numbered[:inserted])
             self._next += inserted
             metrics.entries.inc(inserted)
             if inserted == len(fresh):
@@ -164,12 +206,8 @@ class Writer:
             known = await self._store.known(fresh)
             if len(known) <= inserted:
                 raise StoreUnavailable("a majority does not have an entry yet that the trail has")
-            await self._fill([(fresh[event_id], stored) for event_id, stored in known.items()])
-            fresh = {event_id: entry for event_id, entry in fresh.items() if event_id not in known}
-
-    async def _leaves(self, entries: Sequence[Entry]) -> list[Document]:
-        keys = await self._keys_of(entries)
-        return [leaf(entry, self._next + n, key) for n, (entry, key) in enumerate(zip(entries, keys, strict=True))]
+            await self._fill([(piece.entries[event_id], stored) for event_id, stored in known.items()])
+            fresh = {event_id: document for event_id, document in fresh.items() if event_id not in known}
 
     async def _fill(self, known: Sequence[tuple[Entry, Document]]) -> None:
         """Give back their contents to entries that were rebuilt after a restore."""

@@ -39,12 +39,18 @@ def build(settings: Settings) -> App:
 
     async def handle(records: Sequence[Record]) -> list[DeadLetter]:
         letters = await writer.handle(records)
-        if len(records) < settings.pipeline.batch_size:
+        if len(records) < settings.audit.batch_size:
             await asyncio.sleep(settings.audit.gather_s)
         return letters
 
     service = Service(
-        "audit", settings, topics=TOPICS_OF_THE_CHAIN, batch_handler=handle, single_writer=True, schema=SCHEMA
+        "audit",
+        settings,
+        topics=TOPICS_OF_THE_CHAIN,
+        batch_handler=handle,
+        batch_size=settings.audit.batch_size,
+        single_writer=True,
+        schema=SCHEMA,
     )
     store = TrailStore(service.database)
     keys = SubjectKeys(store, service.keys, now, settings.audit.key_period_days)
@@ -68,7 +74,7 @@ def build(settings: Settings) -> App:
     trail = Trail(service, settings.audit, store, lease)
     service.before_start(trail.open)
     service.catch_up.first = trail.rebuild
-    writer = Writer(store, lease, bury, keys, clock=now, reach=trail.reach)
+    writer = Writer(store, lease, bury, keys, clock=now, reach=trail.reach, added=trail.added)
     service.every("keys", 1, keys.turn)
     service.every("signing", SIGN_EVERY_S, trail.step)
     service.every("announcing", settings.audit.announce_s, trail.announce)

@@ -7,13 +7,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import get_ident
 
 from hulpketen_contracts.trail.errors import TileTruncated
 from hulpketen_contracts.trail.tiles import entries_path, tile_path, unpack
 from hulpketen_contracts.trail.tree import HASH_BYTES, TILE_WIDTH
 
 CHECKPOINT = "checkpoint"
-_UNFINISHED = ".new"
 
 
 class Place:
@@ -63,19 +63,23 @@ class Place:
         raise TileTruncated(f"{paths[-1]} is missing")
 
     def write(self, files: Mapping[str, bytes]) -> None:
-        """Write all of these: beside, forced to disk, and renamed, so that a crash leaves each whole or as it was."""
-        for path, content in files.items():
-            target = self.folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            beside = target.with_name(f"{target.name}{_UNFINISHED}-{os.getpid()}")
-            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, target)
+        """Write all of these: beside, forced to disk, and renamed, so that a crash leaves each whole or as it was.
+
+        All are written before the first is forced: the disk then has to be waited for once.
+        """
+        beside = {self.folder / path: self._beside(self.folder / path, content) for path, content in files.items()}
+        for written in beside.values():
+            _force(written)
+        for target, written in beside.items():
+            os.replace(written, target)
         for folder in {above for path in files for above in self._folders(path)}:
             _force(folder)
+
+    def _beside(self, target: Path, content: bytes) -> Path:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f"{target.name}.new-{os.getpid()}-{get_ident()}")
+        beside.write_bytes(content)
+        return beside
 
     def put_checkpoint(self, text: str, newer: Callable[[str], bool]) -> None:
         """Write the checkpoint, where it is `newer` than the one that is there: another writer may have gone on."""
@@ -113,8 +117,8 @@ class Place:
             yield
 
 
-def _force(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _force(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

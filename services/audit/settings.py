@@ -31,6 +31,13 @@ class AuditSettings(Section):
     export_entries: int = Field(
         100_000, ge=1, le=10_000_000, description="How many entries an auditor's export may have at most."
     )
+    batch_size: int = Field(
+        2_000,
+        ge=1,
+        le=5_000,
+        description="Most records that the audit takes at once; while the database has a part of them, the next part "
+        "is made ready.",
+    )
     key_period_days: int = Field(7, ge=1, le=366, description="Days for which new persons share a wrapping key.")
     origin: str = Field(
         "hulpketen.example/audit",

@@ -20,8 +20,8 @@ from services.chassis.logs import get_logger
 from services.chassis.pipeline.errors import LeaseLost
 
 log = get_logger(__name__)
-_AT_ONCE = 1_000
-_ENOUGH: Sequence[Document] = [{}] * _AT_ONCE
+_AT_ONCE = 4_096
+_MOST_FRESH = 20_000
 
 
 class Differs(Exception):
@@ -40,6 +40,27 @@ class SigningKey(Protocol):
 
     def read(self, text: str) -> Kept:
         """Such a note, after its signature was checked. Raises TrailError."""
+
+
+class Fresh:
+    """Leaves that were just added, so that they need not be read again; those that nobody took in time are read."""
+
+    def __init__(self) -> None:
+        self._start = 0
+        self._leaves: list[bytes] = []
+
+    def put(self, start: int, entries: Sequence[Document]) -> None:
+        """Entries that a majority has, from number `start` on."""
+        if start != self._start + len(self._leaves) or len(self._leaves) > _MOST_FRESH:
+            self._start, self._leaves = start, []
+        self._leaves += [leaf_of(entry) for entry in entries]
+
+    def take(self, start: int) -> list[bytes]:
+        """Those from number `start` on, and no longer those before; empty where that one is not among them."""
+        if not self._start <= start < self._start + len(self._leaves):
+            return []
+        self._leaves, self._start = self._leaves[start - self._start :], start
+        return self._leaves[:_AT_ONCE]
 
 
 class Signer:
@@ -69,14 +90,20 @@ class Signer:
         self._announced = announced
         self._clock = clock
         self._most, self._time = every
+        self._one_at_a_time = asyncio.Lock()
         self._fence: int | None = None
         self._growth: Growth | None = None
         self._last: Kept | None = None
+        self.fresh = Fresh()
         self._at = datetime.min.replace(tzinfo=UTC)
         self.stopped = ""  # why nothing is signed, and by this process never will be
 
     async def step(self) -> None:
         """Take the entries that came since, and sign where it is time. Raises StoreUnavailable, OSError."""
+        async with self._one_at_a_time:
+            await self._step()
+
+    async def _step(self) -> None:
         if self.stopped or not await self._lease.held():
             self._growth = None
             return
@@ -93,17 +120,23 @@ class Signer:
     async def _go_on(self) -> None:
         if self._growth is None or self._fence != self._lease.fence:
             self._fence, self._growth = self._lease.fence, await self._take_over()
-        growth, entries = self._growth, _ENOUGH
-        while len(entries) >= _AT_ONCE:
-            entries = await self._store.leaves(growth.size, _AT_ONCE)
-            if entries:
-                await asyncio.to_thread(_grow, growth, entries)
-            if self._due(growth.size):
+        growth = self._growth
+        while leaves := self.fresh.take(growth.size) or await self._leaves(growth.size, _AT_ONCE):
+            await asyncio.to_thread(growth.grow, leaves)
+            if self._new(growth) >= self._most:
                 await self._sign(growth)
+        if self._new(growth) and self._clock() - self._at >= self._time:
+            await self._sign(growth)
 
-    def _due(self, size: int) -> bool:
-        new = size - (self._last.size if self._last else 0)
-        return new >= self._most or (new > 0 and self._clock() - self._at >= self._time)
+    async def _leaves(self, start: int, count: int) -> list[bytes]:
+        """Read them. Raises Differs where one is missing."""
+        entries = await self._store.leaves(start, count)
+        if [entry["_id"] for entry in entries] != list(range(start, start + len(entries))):
+            raise Differs(f"an entry is missing after number {start}")
+        return [leaf_of(entry) for entry in entries]
+
+    def _new(self, growth: Growth) -> int:
+        return growth.size - (self._last.size if self._last else 0)
 
     async def _sign(self, growth: Growth) -> None:
         root = await asyncio.to_thread(growth.settle)
@@ -159,17 +192,10 @@ class Signer:
         """All tiles, from the entries; those that are there are left as they are until the root is seen to be right."""
         for growth in (Growth(None), Growth(self._place)):
             while growth.size < last.size:
-                entries = await self._store.leaves(growth.size, min(_AT_ONCE, last.size - growth.size))
-                if not entries:
+                leaves = await self._leaves(growth.size, min(_AT_ONCE, last.size - growth.size))
+                if not leaves:
                     raise Differs(f"{last.size} entries were signed, and {growth.size} are there")
-                await asyncio.to_thread(_grow, growth, entries)
+                await asyncio.to_thread(growth.grow, leaves)
             if await asyncio.to_thread(growth.settle) != last.root:
                 raise Differs(f"the entries have another root at {last.size} entries than was signed")
         return growth
-
-
-def _grow(growth: Growth, entries: Sequence[Document]) -> None:
-    numbers = [entry["_id"] for entry in entries]
-    if numbers != list(range(growth.size, growth.size + len(entries))):
-        raise Differs(f"an entry is missing after number {growth.size}")
-    growth.grow([leaf_of(entry) for entry in entries])

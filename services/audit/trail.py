@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 from services.audit import metrics
 from services.audit.announcing import Announcer
 from services.audit.checkpoints import CheckpointStore
 from services.audit.domain.announcement import STREAM, Signed, announced_checkpoint
+from services.audit.domain.entry import Document
 from services.audit.place import Place
 from services.audit.reading import TrailReader
 from services.audit.rebuilding import Rebuild
@@ -65,6 +67,11 @@ class Trail:
         """After a restore, before anything is taken from the topics again."""
         if self.place and self.key:
             await Rebuild(self._store, self.checkpoints, self.place, self.key, now).run()
+
+    def added(self, start: int, entries: Sequence[Document]) -> None:
+        """These entries are new, and a majority has them."""
+        if self._signer:
+            self._signer.fresh.put(start, entries)
 
     async def step(self) -> None:
         """Sign what is new."""

@@ -75,12 +75,14 @@ class Service:
         handlers: Handlers | None = None,
         topics: Sequence[str] = (),
         batch_handler: BatchHandler | None = None,
+        batch_size: int | None = None,
         single_writer: bool = False,
         publisher: Callable[[Service], Publisher] | None = None,
     ) -> None:
-        """`schema` is that of its database. `batch_handler` takes the raw records instead of `handlers`, and returns
-        the letters that it buried. With `single_writer` only the holder of the lease `writer` consumes.
-        `publisher` makes the way out of the outboxes where that is not Kafka."""
+        """`schema` is that of its database. `batch_handler` takes the raw records instead of `handlers`, at most
+        `batch_size` at once where that is another number than all services', and returns the letters that it buried.
+        With `single_writer` only the holder of the lease `writer` consumes. `publisher` makes the way out of the
+        outboxes where that is not Kafka."""
         self.name = name
         self.settings = settings
         self.holder = f"{socket.gethostname()}-{os.getpid()}"
@@ -138,10 +140,9 @@ class Service:
             ),
         )
         self.operations = Operations(name, self.store, self.letters, self.consumer.handle, self.consumer.let_through)
+        size = batch_size or settings.pipeline.batch_size
         handle = measured(batch_handler or self.consumer.handle, now)
-        subscriber = (
-            KafkaSubscriber(settings.kafka, name, topics, handle, settings.pipeline.batch_size) if topics else None
-        )
+        subscriber = KafkaSubscriber(settings.kafka, name, topics, handle, size) if topics else None
         self.relay_lease = self.lease("relay")
         self.writer_lease = self.lease("writer") if single_writer else None
         self.watch = BrokerWatch(name, self.incarnation, self.admin, self.producer, subscriber, self.writer_lease)

@@ -136,13 +136,13 @@ def serve(app: App, http: HttpSettings) -> None:
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=http.shutdown_s,
     )
-    _spare_collector()
+    spare_collector()
     # uvicorn raises the signal again when it is done: SIGINT as KeyboardInterrupt, SIGTERM ends the process.
     with suppress(KeyboardInterrupt):
         _Server(config, app.state.stopping).run()
 
 
-def _spare_collector() -> None:
+def spare_collector() -> None:
     """Leave what stays for the life of the process out of every garbage collection, and collect less often.
 
     A batch of 500 records makes tens of thousands of objects, none of them in cycles.

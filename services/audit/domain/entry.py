@@ -91,8 +91,8 @@ def read(headers: Headers, value: bytes | None) -> Entry:
     )
 
 
-def leaf(entry: Entry, index: int, key: Key | None) -> Document:
-    """The document of an entry at its place in the trail.
+def leaf(entry: Entry, key: Key | None) -> Document:
+    """The document of an entry; `_id`, its place in the trail, comes when it is added.
 
     `about` holds all that leads to a person or tells the content: erasing is unsetting it, and the leaf stays.
     `key` is None where the person was erased before this entry came, so that it never has one; its commitment is then
@@ -101,7 +101,6 @@ def leaf(entry: Entry, index: int, key: Key | None) -> Document:
     nonce = key.nonce(entry.event_id) if key else secrets.token_bytes(32)
     bound = commitment(nonce, entry.content)
     document: Document = {
-        "_id": index,
         "at": entry.at,
         "type": entry.type,
         "source": entry.source,

@@ -51,10 +51,9 @@ def body(**fields: Any) -> bytes:
 
 def test_an_entry_says_when_what_and_who_acted_and_nothing_of_a_person() -> None:
     entry = read(headers(MADE), body(fromOrganisation="gemeente-assen", toOrganisation="gkb", decidedBy="professional"))
-    document = leaf(entry, 7, KEY)
+    document = leaf(entry, KEY)
     plain = {name: value for name, value in document.items() if name != "about"}
     assert plain == {
-        "_id": 7,
         "at": datetime(2026, 3, 1, 9, 30, 0, 125000, UTC),
         "type": MADE,
         "source": SOURCE,
@@ -103,7 +102,7 @@ def test_what_has_not_the_form_of_an_id_is_not_kept() -> None:
 
 def test_of_a_person_erased_before_nothing_is_kept_beside_the_leaf() -> None:
     entry = read(headers(), body())
-    document, other = leaf(entry, 0, None), leaf(entry, 0, None)
+    document, other = leaf(entry, None), leaf(entry, None)
     assert "about" not in document
     assert document["commitment"] != other["commitment"]
     assert PERSON not in repr(document)
