@@ -45,6 +45,8 @@ BATCH = 2000
 PART = 100_000
 _CHECKPOINT_ENTRIES = 10_000
 _PROOFS = 200
+_CACHE_MB = 1_024
+"""A laptop's 48 MB would not hold the indexes of a million entries: a server's database has gigabytes."""
 _POOL = 50
 
 
@@ -67,7 +69,7 @@ async def measure(entries: int, say: Say) -> dict[str, Any]:
     part = min(PART, max(BATCH, entries // 10))
     async with AsyncExitStack() as cleanup:
         folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="hulpketen-bench-")))
-        stack = await cleanup.enter_async_context(LocalStack(folder / "stack", run=()))
+        stack = await cleanup.enter_async_context(LocalStack(folder / "stack", run=(), database_cache_mb=_CACHE_MB))
         client = connect(MongoSettings(uri=SecretStr(stack.addresses["mongo"]), database="bench"))
         cleanup.callback(client.close)
         audit = Audit(client["bench"], folder)

@@ -54,7 +54,7 @@ def broker(folder: DataFolder, port: int) -> Program:
     return Program("broker", command, folder.logs / "broker.log", ready, environment)
 
 
-def database(folder: DataFolder, port: int) -> Program:
+def database(folder: DataFolder, port: int, cache_mb: int = 48) -> Program:
     """mongod as a replica set of one. `initialise` must be called once it answers."""
     program = binaries.mongod()
 
@@ -62,7 +62,7 @@ def database(folder: DataFolder, port: int) -> Program:
         where = ["--dbpath", str(folder.mongo), "--bind_ip", HOST, "--port", str(port), "--nounixsocket"]
         # The option for the cache takes no less than 256 MB, of which a laptop has no use; in a small one the default
         # limits would have pages written again and again.
-        cache = ["cache_size=48MB"]
+        cache = [f"cache_size={cache_mb}MB"]
         for kind, target, trigger in (("dirty", 40, 70), ("updates", 30, 60)):
             cache += [f"eviction_{kind}_target={target}", f"eviction_{kind}_trigger={trigger}"]
         size = ["--wiredTigerEngineConfigString", ",".join(cache), "--oplogSize", "256"]

@@ -42,6 +42,7 @@ class LocalStack:
         env: Mapping[str, Mapping[str, str]] | None = None,
         elsewhere: services.Elsewhere | None = None,
         broker_limit_mb: float = BROKER_LIMIT_MB,
+        database_cache_mb: int = 48,
         on_change: Callable[[str, str], None] = lambda name, what: None,
     ) -> None:
         """`port_base` None: free ports. `run`: which services. `env`: variables by service, before all others.
@@ -55,6 +56,7 @@ class LocalStack:
         self._env = env or {}
         self._elsewhere = elsewhere
         self._broker_limit_mb = broker_limit_mb
+        self._database_cache_mb = database_cache_mb
         self._on_change = on_change
         self._processes: dict[str, Process] = {}
         self._described = False
@@ -69,6 +71,10 @@ class LocalStack:
             return pages | {"kafka": there.bootstrap, "mongo": there.mongo}
         kafka = f"{ports.HOST}:{self.ports['broker']}"
         return pages | {"kafka": kafka, "mongo": infrastructure.mongo_uri(self.ports["database"])}
+
+    def _infrastructure(self) -> tuple[Program, Program]:
+        database = infrastructure.database(self.folder, self.ports["database"], self._database_cache_mb)
+        return database, infrastructure.broker(self.folder, self.ports["broker"])
 
     def process(self, name: str) -> Process:
         """One of the processes: "broker", "database", or a service."""
@@ -122,8 +128,7 @@ class LocalStack:
         await self._cleanup.enter_async_context(IssuerServer(self._issuer, self.ports["issuer"], self.addresses))
         leash = Leash()
         self._cleanup.callback(leash.close)
-        for make in () if self._elsewhere else (infrastructure.database, infrastructure.broker):
-            program = make(self.folder, self.ports[make.__name__])
+        for program in () if self._elsewhere else self._infrastructure():
             self._cleanup.push_async_callback(self._begin(program, leash).stop)
         await self.wait_ready()
         started = [self._begin(self._service(name), leash) for name in self._run]

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, Protocol
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from hulpketen_contracts.trail.errors import Malformed, TrailError
+from hulpketen_contracts.trail.proof import Proof
 from hulpketen_contracts.trail.tiles import ENTRIES, parse_path
 from pydantic import BaseModel
 from starlette.responses import PlainTextResponse, Response
 
 from services.audit.api import ACTIVITY, Auditor
 from services.audit.checkpoints import Kept
+from services.audit.domain.leaves import leaf_of
 from services.audit.reading import NotSigned, TrailReader, texts
-from services.audit.trail import Trail
+from services.audit.store import TrailStore
 from services.chassis.auth import Principal, requires
 from services.chassis.logs import get_logger
 from services.chassis.problems import FieldError, Problem
@@ -29,10 +31,18 @@ _damaged = log.waits("tiles_damaged")
 # What has a name holds the same for ever: a tile of a width, a bundle, a proof between two sizes.
 _FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 _NEVER = {"Cache-Control": "no-store"}
+_UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 Reader = Annotated[Principal, Depends(requires("trail:read"))]
 Size = Annotated[int, Query(ge=1, lt=2**53)]
 Index = Annotated[int, Query(ge=0, lt=2**53)]
+
+
+class Signed(Protocol):
+    """What is read of the trail; no reader where it is not signed."""
+
+    reader: TrailReader | None
+    public_keys: list[str]
 
 
 class ProofView(BaseModel):
@@ -41,7 +51,7 @@ class ProofView(BaseModel):
     hashes: list[str]
 
 
-def routes(trail: Trail, looks: Looks, cosigned: Callable[[Kept], Awaitable[str]]) -> APIRouter:
+def routes(trail: Signed, store: TrailStore, looks: Looks, cosigned: Callable[[Kept], Awaitable[str]]) -> APIRouter:
     """The routes of the signed trail. `cosigned`: the text of a checkpoint with all that vouch for it under it."""
     router = APIRouter(prefix="/v1/trail", tags=["trail"])
 
@@ -85,16 +95,29 @@ def routes(trail: Trail, looks: Looks, cosigned: Callable[[Kept], Awaitable[str]
         async with _answered():
             return ProofView(hashes=texts(await _reader(trail).inclusion(index, size)))
 
+    @router.get("/proofs/{event}", summary="The proof of one entry, as a file", response_class=PlainTextResponse)
+    async def proof(auditor: Auditor, event: Annotated[str, Path(pattern=_UUID)]) -> Response:
+        started = looks.clock()
+        entry = await store.of_event(event)
+        person = entry.get("about", {}).get("person") if entry else None
+        await looks.record(ACTIVITY, auditor, [person] if person else (), name="prove-audit-entry", started=started)
+        if entry is None:
+            raise Problem(404, "The trail has no entry of this event.")
+        async with _answered():
+            kept, hashes = await _reader(trail).prove(entry)
+        found = Proof(entry["_id"], leaf_of(entry), tuple(hashes), await cosigned(kept))
+        return PlainTextResponse(str(found), headers=_NEVER)
+
     return router
 
 
-def _reader(trail: Trail) -> TrailReader:
+def _reader(trail: Signed) -> TrailReader:
     if trail.reader is None:
         raise NotSigned("This trail has no second place, and is not signed.")
     return trail.reader
 
 
-async def _file(trail: Trail, path: str) -> bytes:
+async def _file(trail: Signed, path: str) -> bytes:
     try:
         asked = parse_path(path)
     except Malformed as error:

@@ -84,7 +84,7 @@ def build(settings: Settings) -> App:
     service.every("measuring", MEASURE_EVERY_S, measuring.look)
     routers = [
         *_for_auditors(service, settings, store, Contents(keys)),
-        trail_routes(trail, service.looks, witnesses.under),
+        trail_routes(trail, store, service.looks, witnesses.under),
         witness_routes(witnesses, trail.checkpoints),
     ]
     return create_app("audit", runtime=service, settings=settings, routers=routers)

@@ -64,7 +64,7 @@ def event_id(n: int) -> str:
 
 def person(n: int) -> str:
     """Whom it is about: from number 300 on of others, too."""
-    return str(uuid.UUID(int=n % 7 + (4 if n >= 300 else 1)))
+    return str(uuid.UUID(int=(1 << 100) + n % 7 + (4 if n >= 300 else 1)))
 
 
 def numbered(n: int) -> Record:
