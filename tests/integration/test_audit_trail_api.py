@@ -29,7 +29,7 @@ from services.chassis.web import create_app
 from tests.conftest import Infrastructure
 from tests.integration.audit import Database, a_database, provider_of, trail, writer
 from tests.integration.audit_signing import event_id, log_key, numbered, person, signer
-from tests.integration.test_audit_api import Auditor, NoRuntime, token
+from tests.integration.auditing import Auditor, NoRuntime, token
 from tests.unit.chassis.issuer import ISSUER, TestIssuer
 from tests.unit.chassis.unconnected import unconnected
 
