@@ -25,7 +25,7 @@ SCOPES: Mapping[str, str] = {
     "coordinator": f"{_PROFESSIONAL} directory:write {_OF_ALL}",
     "partner": f"referrals:read referrals:answer persons:read feed:read directory:read {_OF_ALL}",
     "operations": f"operations {_OF_ALL}",
-    "auditor": f"audit:read {_OF_ALL}",
+    "auditor": f"audit:read processing-log:read {_OF_ALL}",
 }
 _ROLES_OF_KIND: Mapping[str, Sequence[str]] = {
     "municipality": ("coordinator", "professional", "auditor", "operations"),

@@ -11,6 +11,8 @@ from hulpketen_contracts import TOPICS
 
 from services.audit import api, api_access, metrics
 from services.audit.access_store import AccessStore
+from services.audit.api_log import ProcessingLogReader
+from services.audit.api_log import routes as log_routes
 from services.audit.api_trail import routes as trail_routes
 from services.audit.api_witnesses import routes as witness_routes
 from services.audit.contents import Contents, SubjectKeys
@@ -24,6 +26,7 @@ from services.audit.store import SCHEMA, TrailStore
 from services.audit.trail import Trail
 from services.audit.witness_store import WitnessStore
 from services.audit.witnesses import Witnesses
+from services.chassis.keys import DerivedKey, DerivedSealer
 from services.chassis.pipeline.model import DeadLetter, Record
 from services.chassis.service import Service, now
 from services.chassis.settings import load
@@ -82,10 +85,14 @@ def build(settings: Settings) -> App:
     witnesses = Witnesses(WitnessStore(service.database), trail.checkpoints, lambda: trail.key, now)
     measuring = Measuring(store, trail.checkpoints, witnesses, lease, now)
     service.every("measuring", MEASURE_EVERY_S, measuring.look)
+    register = settings.audit.register
+    sealer = DerivedSealer(DerivedKey(service.keys, "data-subject-ids", oldest=True))
+    log = ProcessingLogReader(store, Contents(keys), register, sealer)
     routers = [
         *_for_auditors(service, settings, store, Contents(keys)),
         trail_routes(trail, store, service.looks, witnesses.under),
         witness_routes(witnesses, trail.checkpoints),
+        log_routes(log, register, service.looks),
     ]
     return create_app("audit", runtime=service, settings=settings, routers=routers)
 

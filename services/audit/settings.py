@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, FilePath, model_validator
 
+from services.audit.domain.register import Register
 from services.audit.domain.unusual import Limits
 from services.chassis.settings import ChassisSettings, Section
 
@@ -59,6 +61,27 @@ class AuditSettings(Section):
     announce_s: float = Field(
         900.0, gt=0, le=86_400, description="How often partners are told of the newest checkpoint, where there is one."
     )
+    register_uri: str = Field(
+        "https://hulpketen.example/processing-activities/",
+        pattern=r"^https?://[!-~]+/$",
+        description="What stands before the name of a processing activity in the processing log "
+        "(`dpl.core.processing_activity_id`): the address of the municipality's own register.",
+    )
+    register_file: FilePath | None = Field(
+        None,
+        description="A file of the municipality's own with what it says of processing activities instead, such as the "
+        "legal basis, in the form of services/audit/register.toml.",
+    )
+
+    @property
+    def register(self) -> Register:
+        """The register of processing activities."""
+        return Register.read(self.register_uri, self.register_file)
+
+    @model_validator(mode="after")
+    def _register_is_right(self) -> Self:
+        _ = self.register
+        return self
 
 
 class UnusualSettings(Section):

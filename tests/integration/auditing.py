@@ -15,10 +15,14 @@ from hulpketen_contracts import AccessLogged, Event, ProcessingLogged
 from services.audit.access_store import AccessStore
 from services.audit.api import Desk, routes
 from services.audit.api_access import routes as access_routes
+from services.audit.api_log import ProcessingLogReader
+from services.audit.api_log import routes as log_routes
 from services.audit.contents import Contents
+from services.audit.domain.register import Register
 from services.audit.looking import UnusualAccess
 from services.audit.settings import UnusualSettings
 from services.audit.store import TrailStore
+from services.chassis.keys import Sealer
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.processing_log import Looks
 from services.chassis.settings import AuthSettings
@@ -28,6 +32,7 @@ from tests.unit.chassis.issuer import ISSUER, TestIssuer, good_claims
 from tests.unit.chassis.unconnected import unconnected
 
 MOST = 8
+REGISTER = Register.read("https://example.test/")
 
 
 class NoRuntime:
@@ -91,8 +96,9 @@ async def an_auditor(
         contents = Contents(subject_keys(database))
         desk = Desk(TrailStore(database), contents, looks, MOST)
         access = UnusualAccess(AccessStore(database), contents, unusual or UnusualSettings())
-        routers = [routes(desk), access_routes(desk, access)]
+        log = ProcessingLogReader(TrailStore(database), contents, REGISTER, Sealer(bytes(32)))
+        routers = [routes(desk), access_routes(desk, access), log_routes(log, REGISTER, looks)]
         app = create_app("audit", runtime=NoRuntime(), settings=settings, routers=routers, transport=issuer.transport)
         client._transport = httpx.ASGITransport(app)
-        client.headers["authorization"] = f"Bearer {token(issuer, 'audit:read')}"
+        client.headers["authorization"] = f"Bearer {token(issuer, 'audit:read processing-log:read')}"
         yield one

@@ -9,7 +9,7 @@ from hulpketen_contracts import AccessLogged, OrganisationChanged, ProcessingLog
 
 from services.audit.access_store import AccessStore
 from services.audit.checkpoints import CheckpointStore, Kept
-from services.audit.domain.search import Search
+from services.audit.domain.search import LinesAsked, Search
 from services.audit.store import SCHEMA as AUDIT
 from services.audit.store import TrailStore
 from services.audit.witness_store import Cosigned, WitnessKey, WitnessStore
@@ -28,10 +28,11 @@ from tests.integration.profiled import profiled
 from tests.integration.test_plans import DAY, MANY, aggregates, outgoing
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
+TRACE = (1).to_bytes(16)
 
 
 def entry(n: int) -> dict[str, Any]:
-    about = {"case": f"case-{n}", "person": f"person-{n}"}
+    about = {"case": f"case-{n}", "person": f"person-{n}", "trace": n.to_bytes(16)}
     said = {"type": f"type-{n % 5}", "at": THEN + n * DAY, "organisation": f"org-{n % 40}", "activity": "a"}
     return {"_id": n, "eventId": f"event-{n}", "about": about} | said
 
@@ -81,11 +82,19 @@ async def test_of_the_audit(stack_infra: Infrastructure) -> None:
             assert await store.count(asked, 1000) == total
             assert sum([len(some) async for some in store.all_of(asked)]) == total
         assert await store.persons_of("case-1") == ["person-1"]
+        for question, count in (
+            (LinesAsked(persons=frozenset({"person-1"})), 1),
+            (LinesAsked(trace=TRACE), 1),
+            (LinesAsked(since=since, until=until, activity="a"), 4),
+        ):
+            assert len(await store.lines(question, ["type-1", "type-2"], 10)) == count
         await world.check(
             {
                 "tombstones all: scan": "all who were erased, read once at the start",
                 "entries about.case: sort": "a case has few entries",
                 "entries at organisation type: looks at many": "a period is read: an entry pays for every index",
+                "entries about.person type: sort": "a person has few lines, beside those that are about many",
+                "entries about.trace type: sort": "a trace has few lines",
             }
         )
 

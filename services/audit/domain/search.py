@@ -47,3 +47,15 @@ class Search:
             # An event that has no activity of its own says which one it is: a line of the processing log.
             return [name for name, event in CATALOGUE.items() if event.ACTIVITY in ("", self.activity)]
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class LinesAsked:
+    """A question to the processing log: lines of one activity, of one trace (16 bytes), about any of these persons,
+    written from `since` up to and including `until`."""
+
+    activity: str | None = None
+    trace: bytes | None = None
+    persons: frozenset[str] = frozenset()
+    since: datetime | None = None
+    until: datetime | None = None

@@ -1,0 +1,86 @@
+"""The register of processing activities (AVG, article 30): what each activity is, why it is done, and on what basis."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter
+
+Language = Literal["nl", "en"]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
+FILE = Path(__file__).parent.parent / "register.toml"
+
+
+class Texts(BaseModel):
+    """The same in both languages."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    nl: Line
+    en: Line
+
+    def of(self, language: Language) -> str:
+        """In one of them."""
+        return self.nl if language == "nl" else self.en
+
+
+NOT_SET = Texts(
+    nl="De gemeente moet de wettelijke grondslag nog invullen.", en="The municipality has yet to set the legal basis."
+)
+
+
+class Activity(BaseModel):
+    """A processing activity. `basis`: the law that it rests on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    what: Texts
+    why: Texts
+    basis: Texts = NOT_SET
+
+
+class Change(BaseModel):
+    """What a municipality says of an activity; the rest stays as it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    what: Texts | None = None
+    why: Texts | None = None
+    basis: Texts | None = None
+
+
+class Register:
+    """All activities, by the slug that events and lines of the processing log have."""
+
+    def __init__(self, activities: Mapping[str, Activity], uri: str) -> None:
+        self.activities = dict(sorted(activities.items()))
+        self._uri = uri
+
+    @classmethod
+    def read(cls, uri: str, own: Path | None = None) -> Register:
+        """The register of the chain, with what the file `own` says instead. `uri`: what stands before each slug.
+
+        Raises ValueError where the file has another form or names an activity that there is not, OSError.
+        """
+        activities = TypeAdapter(dict[str, Activity]).validate_python(_tables(FILE))
+        for slug, change in TypeAdapter(dict[str, Change]).validate_python(_tables(own) if own else {}).items():
+            if slug not in activities:
+                raise ValueError(f"{own} names the activity '{slug}', which the chain does not have")
+            activities[slug] = activities[slug].model_copy(update={k: v for k, v in change if v is not None})
+        return cls(activities, uri)
+
+    def uri(self, slug: str) -> str:
+        """`dpl.core.processing_activity_id` of an activity."""
+        return self._uri + slug
+
+    def slug(self, uri: str) -> str | None:
+        """The activity with this id, None where there is none."""
+        slug = uri.removeprefix(self._uri)
+        return slug if slug != uri and slug in self.activities else None
+
+
+def _tables(path: Path) -> dict[str, object]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
