@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hulpketen_contracts import PartnerCheckpointPublished
 from hulpketen_contracts.trail.checkpoint import Checkpoint, open_checkpoint
-from hulpketen_contracts.trail.errors import NotConsistent, TrailError
+from hulpketen_contracts.trail.errors import TrailError
 from hulpketen_contracts.trail.note import VerifierKey
 from hulpketen_contracts.trail.tree import check_consistency
+from hulpketen_contracts.trail.witness import Fetch, Witness
 
 FIRST, GOES_ON, EARLIER = "first", "goes-on", "earlier"
-Prove = Callable[[int, int], Sequence[bytes]]
-"""(from, to): the audit's proof that the tree of the one size goes on from that of the other. Raises StackError."""
 
 
 class Alarm(Exception):
@@ -23,40 +21,39 @@ class Alarm(Exception):
 
 
 class Watch:
-    """Holds the last checkpoint that was checked: `kept`, empty before the first."""
+    """A witness that may be given lines of its feed again: older ones have to be the beginning of what it kept."""
 
-    def __init__(self, keys: Sequence[str], kept: str, prove: Prove) -> None:
-        """`keys`: vkeys of the log. Raises TrailError where one of them, or `kept`, is none."""
+    def __init__(self, keys: Sequence[str], kept: str, fetch: Fetch) -> None:
+        """`keys`: vkeys of the log; `kept`: the last checkpoint, empty before the first. Raises TrailError where one of
+        them is none."""
         self._keys = [VerifierKey.parse(key) for key in keys]
-        self.kept = kept
-        self._last = open_checkpoint(kept, self._keys) if kept else None
-        self._prove = prove
+        self._fetch = fetch
+        self._witness = Witness(self._keys, kept or None, fetch)
+
+    @property
+    def kept(self) -> str:
+        """The last checkpoint that was checked; empty before the first."""
+        return self._witness.last or ""
 
     def take(self, announced: PartnerCheckpointPublished) -> str:
-        """Check a checkpoint, and keep it where it goes on from the one before. Raises Alarm."""
+        """Check a checkpoint, and keep it where it goes on from the one before. Raises Alarm, and what `fetch` does."""
+        first = not self.kept
         try:
             found = open_checkpoint(announced.checkpoint, self._keys)
-            return self._compare(found, announced)
+            if found.size != announced.size:
+                raise TrailError(f"the line tells of {announced.size} entries, and its checkpoint of {found.size}")
+            if found.size < self._witness.size:
+                self._beginning(found)
+                return EARLIER
+            self._witness.announced(announced)
         except TrailError as error:
             raise Alarm(str(error)) from error
+        return FIRST if first else GOES_ON
 
-    def _compare(self, found: Checkpoint, announced: PartnerCheckpointPublished) -> str:
-        last = self._last
-        if last is not None and found.size < last.size:
-            # A line that is given again, or is older than what was kept: it has to be the beginning of that.
-            self._check(found, last, self._prove(found.size, last.size))
-            return EARLIER
-        if last is not None:
-            told = announced.previous_size == last.size and found.size > last.size
-            proof = [base64.b64decode(held) for held in announced.proof] if told else None
-            self._check(last, found, self._prove(last.size, found.size) if proof is None else proof)
-        self._last, self.kept = found, announced.checkpoint
-        return GOES_ON if last is not None else FIRST
-
-    def _check(self, old: Checkpoint, new: Checkpoint, proof: Sequence[bytes]) -> None:
-        if old.size == new.size and old.root != new.root:
-            raise NotConsistent(f"the log signed two different trees of {old.size} entries")
-        check_consistency(old.size, old.root, new.size, new.root, [] if old.size == new.size else proof)
+    def _beginning(self, earlier: Checkpoint) -> None:
+        kept = open_checkpoint(self.kept, self._keys)
+        proof = self._fetch(earlier.size, kept.size)
+        check_consistency(earlier.size, earlier.root, kept.size, kept.root, proof)
 
 
 def evidence(file: Path, why: str, kept: str, came: PartnerCheckpointPublished) -> None:

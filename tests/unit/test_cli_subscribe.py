@@ -199,7 +199,15 @@ def test_lines_that_are_given_again_are_the_beginning_of_what_was_kept(chain: Ch
     assert [json.loads(each)["checked"] for each in again.stdout.splitlines()] == ["earlier", "goes-on"]
 
 
-LIES = ["an entry is altered", "an entry is removed", "another key", "a smaller tree", "the same size", "no proof"]
+LIES = [
+    "the line says another size",
+    "an entry is altered",
+    "an entry is removed",
+    "another key",
+    "a smaller tree",
+    "the same size",
+    "no proof",
+]
 
 
 @pytest.mark.parametrize("lie", LIES)
@@ -223,6 +231,9 @@ def test_a_server_that_lies_is_found_out_and_what_shows_it_is_kept(chain: Chain,
     elif lie == "the same size":
         log.leaves[9], log.told = leaf_hash(b"another"), 0
         Door.feed.append(log.announce())
+    elif lie == "the line says another size":
+        log.grow(5)
+        Door.feed.append(log.announce().model_copy(update={"size": 16}))
     else:
         log.told = 12
         Door.refuses = {"/v1/trail/consistency-proofs": (404, "about:blank: 9 entries are signed, and not 15.")}
