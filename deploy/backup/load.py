@@ -86,12 +86,17 @@ def erased_now(client: Client, databases: Collection[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _free(client: Client, service: str, name: str, only: Collection[str] | None, replace: bool) -> None:
-    """Raises BackupError where the service runs, or something stands where the backup (`only` of it) is to go."""
+def check_stopped(client: Client, service: str, name: str) -> None:
+    """Raises BackupError where a process of the service, whose database has this name, is running."""
     now = client.admin.command("hello")["localTime"]
     held = client[name]["leases"].find_one({"holder": {"$ne": ""}, "until": {"$gt": now}})
     if held:
         raise BackupError(f"{service} is running ({held['holder']}): stop it, and wait until its leases have ended")
+
+
+def _free(client: Client, service: str, name: str, only: Collection[str] | None, replace: bool) -> None:
+    """Raises BackupError where the service runs, or something stands where the backup (`only` of it) is to go."""
+    check_stopped(client, service, name)
     mark = client[name][MARK].find_one({"_id": "mark"})
     half = bool(mark and mark["status"] == RESTORING)
     if replace or half:

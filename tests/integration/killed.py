@@ -79,8 +79,9 @@ async def work(settings: MongoSettings, folder: Path) -> None:
     database = client[settings.database]
     provider = FileKeyProvider(folder / "keys.json")
     store = TrailStore(database)
-    writer = Writer(store, AlwaysHeld(), Buried(), SubjectKeys(store, provider, now, 7))
     signs = signer(database, folder / "place", provider=provider)
+    keys = SubjectKeys(store, provider, now, 7)
+    writer = Writer(store, AlwaysHeld(), Buried(), keys, added=signs.fresh.put)
     begin = max(0, await database["entries"].estimated_document_count() - AGAIN)
     for start in range(begin, begin + BATCHES * BATCH, BATCH):
         await writer.handle([numbered(n) for n in range(start, start + BATCH)])
