@@ -30,7 +30,7 @@ async def serve(url: str, port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with DataFolder(_DATA) as folder:
-        issuer = Issuer(folder, f"{url}/issuer", url, inside=f"http://{_NAME}:{port}")
+        issuer = Issuer(folder, f"{url}/issuer", [url], inside=f"http://{_NAME}:{port}")
         pages = dict.fromkeys(("intake", "notifications"), url)
         async with IssuerServer(issuer, port, pages, listen="0.0.0.0", known_as=(_NAME,)):  # noqa: S104
             loading = asyncio.create_task(_load(folder, issuer))

@@ -60,11 +60,13 @@ class Issuer:
         self,
         folder: DataFolder,
         url: str,
-        board_url: str,
+        pages: Sequence[str],
         clock: Callable[[], float] = time.time,
         inside: str | None = None,
     ) -> None:
-        """`inside`: where services reach it, if not at `url`. Raises: StackError where `url` is not of this machine.
+        """`pages`: the addresses whose pages sign people in. `inside`: where services reach it, if not at `url`.
+
+        Raises: StackError where `url` is not of this machine.
 
         Its logins have no password.
         """
@@ -72,8 +74,7 @@ class Issuer:
             raise StackError("the sample issuer has no passwords: it serves this machine only, at localhost")
         self.url = url
         self._inside = inside or url
-        self.redirect_uri = f"{board_url}/callback"
-        self.board_url = board_url
+        self.pages = pages
         self._secrets = {client: folder.secret(client) for client in (BOARD_CLIENT, CLI_CLIENT)}
         self._clock = clock
         self._key = _signing_key(folder)
@@ -105,7 +106,7 @@ class Issuer:
         """Raises: OAuthError that must not be sent to the redirect URI, since that may be anybody's."""
         if query.get("client_id") != BOARD_CLIENT:
             raise OAuthError("invalid_request", "this client is not registered")
-        if query.get("redirect_uri") != self.redirect_uri:
+        if query.get("redirect_uri") not in [f"{page}/callback" for page in self.pages]:
             raise OAuthError("invalid_request", "this redirect URI is not registered for the client")
 
     def authorization_request(self, query: Mapping[str, str]) -> AuthorizationRequest:
@@ -116,7 +117,7 @@ class Issuer:
         challenge = query.get("code_challenge", "")
         if query.get("code_challenge_method") != "S256" or len(challenge) != 43:
             raise OAuthError("invalid_request", "PKCE is required: a code_challenge with the method S256")
-        return AuthorizationRequest(self.redirect_uri, query.get("state", ""), query.get("nonce", ""), challenge)
+        return AuthorizationRequest(query["redirect_uri"], query.get("state", ""), query.get("nonce", ""), challenge)
 
     def code(self, request: AuthorizationRequest, login: Login) -> str:
         """A code for one use within a minute."""

@@ -104,7 +104,7 @@ def _authorize(issuer: Issuer) -> APIRouter:
             issuer.authorization_request(query)
         except OAuthError as error:
             return _back(issuer, query, {"error": error.code, "error_description": str(error)})
-        return _page("authorize.html", form_action=issuer.board_url, query=query, logins=logins.values())
+        return _page("authorize.html", form_action=" ".join(issuer.pages), query=query, logins=logins.values())
 
     @router.post("/authorize")
     async def chosen(request: Request) -> Response:
@@ -117,7 +117,7 @@ def _authorize(issuer: Issuer) -> APIRouter:
     @router.get("/logout")
     async def logout(post_logout_redirect_uri: str = "/") -> Response:
         """The issuer holds no session of its own: it only shows the way back."""
-        registered = post_logout_redirect_uri.startswith(f"{issuer.board_url}/")
+        registered = any(post_logout_redirect_uri.startswith(f"{page}/") for page in issuer.pages)
         return RedirectResponse(post_logout_redirect_uri if registered else "/", 303)
 
     return router
@@ -166,8 +166,9 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 def _back(issuer: Issuer, query: Mapping[str, str], answer: Mapping[str, str]) -> Response:
+    """To where the request came from; its redirect URI was checked."""
     state = {"state": query["state"]} if query.get("state") else {}
-    return RedirectResponse(f"{issuer.redirect_uri}?{urlencode({**answer, **state, 'iss': issuer.url})}", 303)
+    return RedirectResponse(f"{query['redirect_uri']}?{urlencode({**answer, **state, 'iss': issuer.url})}", 303)
 
 
 def _page(name: str, form_action: str = "", **values: Any) -> Response:

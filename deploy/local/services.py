@@ -112,6 +112,9 @@ def _settings(name: str, folder: DataFolder, ports: Mapping[str, int]) -> dict[s
             "AUDIT_ORIGIN": "localhost/hulpketen",
             "AUDIT_CHECKPOINT_S": "1",
             "AUDIT_ANNOUNCE_S": "10",
+            "AUDIT_PAGE_PUBLIC_URL": url(ports["audit"]),
+            "AUDIT_PAGE_CLIENT_ID": BOARD_CLIENT,
+            "AUDIT_PAGE_CLIENT_SECRET": folder.secret(BOARD_CLIENT),
         },
     }
     return common | own.get(name, {})

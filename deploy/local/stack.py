@@ -123,7 +123,9 @@ class LocalStack:
         if not new:
             await self._check()
         self._issuer = Issuer(
-            self.folder, services.url(self.ports["issuer"]), services.url(self.ports["notifications"])
+            self.folder,
+            services.url(self.ports["issuer"]),
+            [services.url(self.ports[name]) for name in ("notifications", "audit")],
         )
         await self._cleanup.enter_async_context(IssuerServer(self._issuer, self.ports["issuer"], self.addresses))
         leash = Leash()

@@ -86,6 +86,14 @@ class Desk:
         employees = {entry["_id"]: content.data["employee"] for entry, content in opened if content}
         return [_view(entry, employees.get(entry["_id"])) for entry in entries]
 
+    async def search(self, auditor: Principal, asked: Search, page: int, per_page: int) -> Page:
+        """A page of what is found, once the search is in both logs. Raises StoreUnavailable."""
+        started = self.looks.clock()
+        entries, total = await self.store.search(asked, page, per_page)
+        # Only a search for a case is about a person; a period is about the trail.
+        await self.log(auditor, "search-audit-trail", started, _persons(entries) if asked.case else ())
+        return Page(items=await self.views(entries), page=page, per_page=per_page, total=total)
+
     async def export(self, asked: Search) -> AsyncIterator[list[dict[str, Any]]]:
         """All that fits, as rows."""
         async for entries in self.store.all_of(asked):
@@ -107,11 +115,7 @@ def routes(desk: Desk) -> APIRouter:
     async def search(
         auditor: Auditor, asked: Annotated[Search, Depends(_asked)], at: Annotated[_Place, Depends()]
     ) -> Page:
-        started = looks.clock()
-        entries, total = await store.search(asked, at.page, at.per_page)
-        # Only a search for a case is about a person; a period is about the trail.
-        await desk.log(auditor, "search-audit-trail", started, _persons(entries) if asked.case else ())
-        return Page(items=await desk.views(entries), page=at.page, per_page=at.per_page, total=total)
+        return await desk.search(auditor, asked, at.page, at.per_page)
 
     @router.get("/export", summary="What a search finds, as a file", response_class=StreamingResponse)
     async def export(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -13,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from services.audit.api import Auditor, Desk, Period, period, require_both
 from services.audit.domain.unusual import RULES, Finding
 from services.audit.looking import TooManyLooks, UnusualAccess
+from services.chassis.auth import Principal
 from services.chassis.problems import FieldError, Problem
 
 
@@ -67,21 +69,26 @@ def routes(desk: Desk, access: UnusualAccess) -> APIRouter:
 
     @router.get("", summary="Looks at personal data that are unusual by the rules; a person decides")
     async def unusual(auditor: Auditor, between: Annotated[Period, Depends(period)]) -> UnusualView:
-        started = desk.looks.clock()
-        since, until = require_both(between, "Name a period, with both ends.")
-        try:
-            looks, findings = await access.find(since, until)
-        except TooManyLooks:
-            detail = "There were more looks in this period than are gone through at once. Ask for a shorter one."
-            wrong = FieldError("/to", "too-many", detail, "query")
-            raise Problem(400, detail, type="too-many", errors=[wrong]) from None
-        await desk.log(auditor, "read-unusual-access", started)
-        rules = [RuleView(rule=rule.name, about=Text(nl=rule.nl, en=rule.en)) for rule in RULES.values()]
-        return UnusualView(
-            since=since, until=until, looks=looks, rules=rules, findings=[_view(finding) for finding in findings]
-        )
+        return await look_through(desk, access, auditor, *require_both(between, "Name a period, with both ends."))
 
     return router
+
+
+async def look_through(
+    desk: Desk, access: UnusualAccess, auditor: Principal, since: datetime, until: datetime
+) -> UnusualView:
+    """What is unusual in a period, once the question is in both logs. Raises Problem 400, StoreUnavailable."""
+    started = desk.looks.clock()
+    try:
+        looks, findings = await access.find(since, until)
+    except TooManyLooks:
+        detail = "There were more looks in this period than are gone through at once. Ask for a shorter one."
+        wrong = FieldError("/to", "too-many", detail, "query")
+        raise Problem(400, detail, type="too-many", errors=[wrong]) from None
+    await desk.log(auditor, "read-unusual-access", started)
+    rules = [RuleView(rule=rule.name, about=Text(nl=rule.nl, en=rule.en)) for rule in RULES.values()]
+    found = [_view(finding) for finding in findings]
+    return UnusualView(since=since, until=until, looks=looks, rules=rules, findings=found)
 
 
 def _view(finding: Finding) -> FindingView:

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
+import httpx
 from fastapi import APIRouter
 from hulpketen_contracts import TOPICS
 
-from services.audit import api, api_access, metrics
+from services.audit import api, api_access, metrics, pages
 from services.audit.access_store import AccessStore
 from services.audit.api_log import ProcessingLogReader
 from services.audit.api_log import routes as log_routes
@@ -27,8 +28,10 @@ from services.audit.trail import Trail
 from services.audit.witness_store import WitnessStore
 from services.audit.witnesses import Witnesses
 from services.chassis.keys import DerivedKey, DerivedSealer
+from services.chassis.mongo.sessions import MongoSessions
 from services.chassis.pipeline.model import DeadLetter, Record
 from services.chassis.service import Service, now
+from services.chassis.sessions import Sessions, session_routes
 from services.chassis.settings import load
 from services.chassis.web import App, create_app, serve
 
@@ -37,8 +40,8 @@ FORGET_EVERY_S = 3_600.0
 TOPICS_OF_THE_CHAIN = tuple(name for name, topic in TOPICS.items() if "audit" in topic.consumers)
 
 
-def build(settings: Settings) -> App:
-    """The application, with its runtime."""
+def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> App:
+    """The application, with its runtime. `transport`: how the issuer is reached."""
 
     async def handle(records: Sequence[Record]) -> list[DeadLetter]:
         letters = await writer.handle(records)
@@ -94,7 +97,8 @@ def build(settings: Settings) -> App:
         witness_routes(witnesses, trail.checkpoints),
         log_routes(log, register, service.looks),
     ]
-    return create_app("audit", runtime=service, settings=settings, routers=routers)
+    app = create_app("audit", runtime=service, settings=settings, routers=routers, transport=transport)
+    return _sign_in(app, service, settings)
 
 
 def _for_auditors(service: Service, settings: Settings, store: TrailStore, contents: Contents) -> list[APIRouter]:
@@ -105,7 +109,17 @@ def _for_auditors(service: Service, settings: Settings, store: TrailStore, conte
 
     service.every("accesses", FORGET_EVERY_S, forget)
     desk = api.Desk(store, contents, service.looks, settings.audit.export_entries)
-    return [api.routes(desk), api_access.routes(desk, UnusualAccess(accesses, contents, settings.unusual))]
+    unusual = UnusualAccess(accesses, contents, settings.unusual)
+    page = [pages.routes(desk, unusual)] if settings.page.client else []
+    return [api.routes(desk), api_access.routes(desk, unusual), *page]
+
+
+def _sign_in(app: App, service: Service, settings: Settings) -> App:
+    if client := settings.page.client:
+        sealer = DerivedSealer(DerivedKey(service.keys, "sessions"))
+        app.state.sessions = Sessions(client, MongoSessions(service.database), app.state.verifier, sealer)
+        app.include_router(session_routes(app.state.sessions))
+    return app
 
 
 def main() -> None:

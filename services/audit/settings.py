@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, FilePath, model_validator
+from pydantic import Field, FilePath, SecretStr, model_validator
 
 from services.audit.domain.register import Register
 from services.audit.domain.unusual import Limits
+from services.chassis.login import Client
 from services.chassis.settings import ChassisSettings, Section
 
 
@@ -84,6 +85,28 @@ class AuditSettings(Section):
         return self
 
 
+class PageSettings(Section):
+    """The auditor's page; it is there where all three are set. It needs a host of its own, as the board does."""
+
+    model_config = Section.model_config | {"env_prefix": "AUDIT_PAGE_"}
+
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s?#]+[^/\s?#])?$",
+        description="Where browsers reach the page, without a slash at the end.",
+    )
+    client_id: str = Field("", description="Name of the page at the issuer (OpenID Connect).")
+    client_secret: SecretStr = Field(SecretStr(""), description="Its secret there.")
+
+    @property
+    def client(self) -> Client | None:
+        """How the issuer knows the page; None where there is none."""
+        secret = self.client_secret.get_secret_value()
+        if not (self.public_url and self.client_id and secret):
+            return None
+        return Client(self.client_id, secret, self.public_url)
+
+
 class UnusualSettings(Section):
     """From where on access is unusual. No law says so: each is the municipalities' to choose together."""
 
@@ -127,4 +150,5 @@ class Settings(ChassisSettings):
     """All settings of the service."""
 
     audit: AuditSettings
+    page: PageSettings = Field(default_factory=PageSettings)
     unusual: UnusualSettings = Field(default_factory=UnusualSettings)

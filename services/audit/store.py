@@ -17,6 +17,7 @@ from services.audit.witness_store import INDEXES as WITNESSES
 from services.chassis.mongo.database import DUPLICATE, available, passes
 from services.chassis.mongo.indexes import Index
 from services.chassis.mongo.schema import CHASSIS, Schema
+from services.chassis.mongo.sessions import INDEXES as SESSIONS
 from services.chassis.pipeline.errors import StoreUnavailable
 
 CHECKED = "checked"
@@ -31,7 +32,7 @@ INDEXES = (
     Index("entries", ("about.trace",), "lines() by trace", sparse=True),
     Index("aliases", ("into",), "with_aliases()"),
 )
-SCHEMA = Schema((*CHASSIS, *INDEXES, *CHECKPOINTS, *WITNESSES))
+SCHEMA = Schema((*CHASSIS, *SESSIONS, *INDEXES, *CHECKPOINTS, *WITNESSES))
 # Entries of before contents were kept have a nonce of their own.
 _ABOUT = {"about": ""}
 _PLAIN = {"about.sealed": 0, "about.nonce": 0}

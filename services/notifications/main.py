@@ -11,6 +11,7 @@ from services.chassis.keys import DerivedKey, DerivedSealer
 from services.chassis.login import Client
 from services.chassis.mongo.aliases import EVERY_S, Aliases
 from services.chassis.mongo.feeds import MongoFeeds
+from services.chassis.mongo.sessions import MongoSessions
 from services.chassis.pipeline.feed import FeedPublisher
 from services.chassis.pipeline.model import DeadLetter, Record
 from services.chassis.service import Service, now
@@ -147,7 +148,7 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
 def _sessions(own: NotificationsSettings, parts: Parts, app: App) -> Sessions:
     client = Client(own.client_id, own.client_secret.get_secret_value(), own.public_url)
     sealer = DerivedSealer(DerivedKey(parts.service.keys, "sessions"))
-    return Sessions(client, parts.store, app.state.verifier, sealer)
+    return Sessions(client, MongoSessions(parts.service.database), app.state.verifier, sealer)
 
 
 def main() -> None:

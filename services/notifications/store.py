@@ -11,7 +11,7 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING
 
-from services.chassis.mongo import aliases, feeds
+from services.chassis.mongo import aliases, feeds, sessions
 from services.chassis.mongo.database import Database, available
 from services.chassis.mongo.feeds import MongoFeeds
 from services.chassis.mongo.indexes import Index
@@ -29,9 +29,8 @@ INDEXES = (
     *(Index("aggregates", (place, "_id"), f"views() of {kind}", sparse=True) for kind, place in _FEEDS.items()),
     Index("aggregates", ("state.referrals.referral",), "view() of a referral", sparse=True),
     Index("aggregates", ("state.cases.case",), "view() of a case", sparse=True),
-    Index("sessions", ("expires_at",), "MongoDB, which removes them", expires_s=0),
 )
-SCHEMA = Schema((*CHASSIS, *aliases.INDEXES, *feeds.INDEXES, *INDEXES))
+SCHEMA = Schema((*CHASSIS, *aliases.INDEXES, *feeds.INDEXES, *sessions.INDEXES, *INDEXES))
 # Lines stay as bytes until a reader asks for them.
 _RAW: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument)
 _AWAIT_MS = 2_000
@@ -58,11 +57,10 @@ class Found(NamedTuple):
 
 
 class NotificationsStore:
-    """Queries on the files and the directory, sessions of pages, cursors of feeds."""
+    """Queries on the files and the directory, cursors of feeds."""
 
     def __init__(self, database: Database, feeds: MongoFeeds) -> None:
         self._aggregates = database["aggregates"]
-        self._sessions = database["sessions"]
         self._cursors = database["cursors"]
         self._feeds = feeds
 
@@ -174,25 +172,6 @@ class NotificationsStore:
         """Remember it."""
         async with available():
             await self._cursors.replace_one({"_id": organisation}, {"n": n, "incarnation": incarnation}, upsert=True)
-
-    # Sessions of pages (services.chassis.sessions.SessionStore)
-
-    async def put(self, key: str, document: Document, expires_at: datetime) -> None:
-        """Keep a session until it expires."""
-        async with available():
-            held = {"session": document, "expires_at": expires_at}
-            await self._sessions.replace_one({"_id": key}, held, upsert=True)
-
-    async def get(self, key: str) -> Document | None:
-        """The session, None where there is none."""
-        async with available():
-            found = await self._sessions.find_one({"_id": key})
-        return dict(found["session"]) if found else None
-
-    async def delete(self, key: str) -> None:
-        """Forget it."""
-        async with available():
-            await self._sessions.delete_one({"_id": key})
 
 
 def _up_to(feed: str, n: int) -> Document:

@@ -37,6 +37,10 @@ _OWN: dict[str, dict[str, str]] = {
     }
 }
 
+_SECTIONS: dict[str, dict[str, dict[str, str]]] = {
+    "audit": {"page": {"public_url": "http://audit.test", "client_id": "board", "client_secret": "secret"}},
+}
+
 
 def applications(folder: Path, issuer: TestIssuer) -> dict[str, App]:
     """Each service by its name, with keys below `folder`; tokens of `issuer` are theirs. Needs an event loop."""
@@ -58,6 +62,7 @@ def _application(name: str, folder: Path, issuer: TestIssuer) -> App:
             "pipeline": {},
             name: _OWN.get(name, {}),
         }
+        | _SECTIONS.get(name, {})
     )
     app = build(chosen)
     app.state.verifier = TokenVerifier(Issuer(chosen.auth, issuer.transport))

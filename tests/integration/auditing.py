@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from hulpketen_contracts import AccessLogged, Event, ProcessingLogged
 
+from services.audit import pages
 from services.audit.access_store import AccessStore
 from services.audit.api import Desk, routes
 from services.audit.api_access import routes as access_routes
@@ -23,12 +24,15 @@ from services.audit.looking import UnusualAccess
 from services.audit.settings import UnusualSettings
 from services.audit.store import TrailStore
 from services.chassis.keys import Sealer
+from services.chassis.login import Client
+from services.chassis.mongo.sessions import MongoSessions
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.processing_log import Looks
+from services.chassis.sessions import Sessions, session_routes
 from services.chassis.settings import AuthSettings
 from services.chassis.web import create_app
 from tests.integration.audit import Database, subject_keys
-from tests.unit.chassis.issuer import ISSUER, TestIssuer, good_claims
+from tests.unit.chassis.issuer import CLIENT, ISSUER, SECRET, TestIssuer, good_claims
 from tests.unit.chassis.unconnected import unconnected
 
 MOST = 8
@@ -98,7 +102,24 @@ async def an_auditor(
         access = UnusualAccess(AccessStore(database), contents, unusual or UnusualSettings())
         log = ProcessingLogReader(TrailStore(database), contents, REGISTER, Sealer(bytes(32)))
         routers = [routes(desk), access_routes(desk, access), log_routes(log, REGISTER, looks)]
+        routers.append(pages.routes(desk, access))
         app = create_app("audit", runtime=NoRuntime(), settings=settings, routers=routers, transport=issuer.transport)
+        page, sealer = Client(CLIENT, SECRET, str(client.base_url)), Sealer(bytes(32))
+        app.state.sessions = Sessions(page, MongoSessions(database), app.state.verifier, sealer)
+        app.include_router(session_routes(app.state.sessions))
         client._transport = httpx.ASGITransport(app)
         client.headers["authorization"] = f"Bearer {token(issuer, 'audit:read processing-log:read')}"
         yield one
+
+
+async def sign_in(auditor: Auditor, issuer: TestIssuer, scope: str = "audit:read") -> None:
+    """From now on the client has a session, as the issuer's login leaves it, and no token."""
+    client = auditor.client
+    client.headers.pop("authorization", None)
+    asked = await client.get("/login")
+    answer = issuer.authorize(asked.headers["location"])
+    now, nonce = int(time.time()), issuer.codes["code-1"]["nonce"]
+    mine = good_claims(aud=CLIENT, nonce=nonce, iat=now, exp=now + 300)
+    issuer.token_answer = {"access_token": token(issuer, scope), "id_token": issuer.token(mine)}
+    back = await client.get("/callback", params=answer)
+    assert (back.status_code, back.headers["location"]) == (303, "/"), back.text

@@ -31,6 +31,7 @@ from services.chassis.mongo.feeds import MongoFeeds
 from services.chassis.mongo.keys import KmsKeyProvider
 from services.chassis.mongo.processing_log import LogStore, ProcessingLog
 from services.chassis.mongo.restored import FoundAgain, RestoredDatabase
+from services.chassis.mongo.sessions import MongoSessions
 from services.chassis.mongo.store import MongoStore
 from services.chassis.pipeline.model import Ack, DeadLetter, IdempotencyKey, Outgoing, Parked, Record
 from services.chassis.pipeline.ports import Cleared, Write
@@ -50,7 +51,7 @@ NO_STORES = {"Gauges", "DatabaseCheck", "Migrator", "MeasuredFeeds"}
 STORES = {
     MongoStore, LogStore, DeadLetters, Answers, MongoLeases, MongoIncarnation, ProcessingLog, KmsKeyProvider,
     RestoredDatabase, Aliases, MongoFeeds, IntakeStore, MatchingStore, NotificationsStore, TrailStore,
-    CheckpointStore, WitnessStore, AccessStore,
+    CheckpointStore, WitnessStore, AccessStore, MongoSessions,
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from services.audit.store import SCHEMA as AUDIT
 from services.audit.store import TrailStore
 from services.audit.witness_store import Cosigned, WitnessKey, WitnessStore
 from services.chassis.mongo.feeds import MongoFeeds
+from services.chassis.mongo.sessions import MongoSessions
 from services.chassis.pipeline.ports import Line
 from services.chassis.service import now
 from services.intake.domain.identity import Claim, Trace
@@ -274,9 +275,10 @@ async def test_of_notifications(stack_infra: Infrastructure) -> None:
         await store.set_cursor("x", 1, "one")
         assert await store.cursor("x") == (1, "one")
         assert len(await store.cursors()) == MANY + 1
-        await store.put("x", {}, now() + DAY)
-        assert await store.get("x") == {}
-        await store.delete("x")
+        sessions = world.watched(MongoSessions(database))
+        await sessions.put("x", {}, now() + DAY)
+        assert await sessions.get("x") == {}
+        await sessions.delete("x")
         board = "the newest first, of all that one organisation may see, on its board"
         ahead = "MongoDB reads files ahead of $unwind, as much as it reads at once"
         await world.check(

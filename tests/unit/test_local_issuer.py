@@ -21,7 +21,7 @@ from deploy.local.folder import DataFolder
 from deploy.local.issuer import Issuer
 from deploy.local.server import make_app
 
-URL, BOARD = "http://127.0.0.1:8000", "http://127.0.0.1:8003"
+URL, BOARD, AUDIT = "http://127.0.0.1:8000", "http://127.0.0.1:8003", "http://127.0.0.1:8004"
 VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 AUTHORIZE = {
@@ -58,7 +58,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def issuer(folder: DataFolder, clock: Clock) -> Issuer:
-    return Issuer(folder, URL, BOARD, clock)
+    return Issuer(folder, URL, [BOARD, AUDIT], clock)
 
 
 @pytest.fixture
@@ -119,6 +119,13 @@ async def test_without_pkce_nobody_signs_in(browser: httpx.AsyncClient) -> None:
     assert parse_qs(urlsplit(response.headers["location"]).query)["error"] == ["invalid_request"]
     plain = AUTHORIZE | {"code_challenge_method": "plain", "login": "partner-maatjes-voorbeeld"}
     assert (await browser.post("/authorize", data=plain)).status_code == 400
+
+
+async def test_who_signs_in_goes_back_to_the_page_that_asked(browser: httpx.AsyncClient) -> None:
+    for page in (BOARD, AUDIT):
+        asked = AUTHORIZE | {"redirect_uri": f"{page}/callback", "login": "auditor-gemeente-assen"}
+        response = await browser.post("/authorize", data=asked)
+        assert response.headers["location"].startswith(f"{page}/callback?code=")
 
 
 @pytest.mark.parametrize("changed", [{"redirect_uri": "http://127.0.0.1:9999/callback"}, {"client_id": "another"}])
