@@ -63,6 +63,13 @@ class Chain:
             yield from answer["items"]
             total = answer["total"]
 
+    def ask(
+        self, method: str, service: str, path: str, role: str, organisation: str | None, body: Mapping[str, Any]
+    ) -> httpx.Response:
+        """Ask a service for something in this role. Every answer comes back, errors too; see `content`."""
+        headers = {"Authorization": f"Bearer {self.token(role, organisation)}"}
+        return self._http.request(method, f"{self.addresses[service]}{path}", json=body, headers=headers)
+
     def operate(self, method: str, service: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         """Ask a service's /v1/operations for something. Every answer comes back, errors too; see `content`."""
         headers = {"Authorization": f"Bearer {self.token('operations')}", "Idempotency-Key": str(uuid.uuid4())}

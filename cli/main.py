@@ -15,6 +15,7 @@ from cli import (
     demo,
     migrate,
     republish,
+    resident_code,
     restore,
     subscribe,
     token,
@@ -37,6 +38,7 @@ app.command("demo")(demo.demo)
 app.command("token")(token.token)
 app.command("subscribe")(subscribe.subscribe)
 app.command("trace")(trace.trace)
+app.command("resident-code")(resident_code.resident_code)
 app.command("migrate")(migrate.migrate)
 app.command("republish")(republish.republish)
 app.command("backup")(backup.backup)

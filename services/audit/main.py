@@ -14,6 +14,7 @@ from services.audit import api, api_access, metrics, pages
 from services.audit.access_store import AccessStore
 from services.audit.api_log import ProcessingLogReader
 from services.audit.api_log import routes as log_routes
+from services.audit.api_residents import routes as resident_routes
 from services.audit.api_trail import routes as trail_routes
 from services.audit.api_witnesses import routes as witness_routes
 from services.audit.contents import Contents, SubjectKeys
@@ -22,6 +23,8 @@ from services.audit.events import Writer
 from services.audit.looking import UnusualAccess
 from services.audit.measuring import EVERY_S as MEASURE_EVERY_S
 from services.audit.measuring import Measuring
+from services.audit.resident_store import ResidentStore
+from services.audit.residents import Doors, OwnData
 from services.audit.settings import Settings
 from services.audit.store import SCHEMA, TrailStore
 from services.audit.trail import Trail
@@ -96,6 +99,7 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
         trail_routes(trail, store, service.looks, witnesses.under),
         witness_routes(witnesses, trail.checkpoints),
         log_routes(log, register, service.looks),
+        _for_residents(service, settings, OwnData(store, Contents(keys), register)),
     ]
     app = create_app("audit", runtime=service, settings=settings, routers=routers, transport=transport)
     return _sign_in(app, service, settings)
@@ -120,6 +124,16 @@ def _sign_in(app: App, service: Service, settings: Settings) -> App:
         app.state.sessions = Sessions(client, MongoSessions(service.database), app.state.verifier, sealer)
         app.include_router(session_routes(app.state.sessions))
     return app
+
+
+def _for_residents(service: Service, settings: Settings, own: OwnData) -> APIRouter:
+    key = DerivedKey(service.keys, "resident-codes", oldest=True)
+    code_for, session_for = (
+        timedelta(minutes=minutes)
+        for minutes in (settings.audit.resident_code_minutes, settings.audit.resident_session_minutes)
+    )
+    doors = Doors(ResidentStore(service.database), key, now, code_for, session_for)
+    return resident_routes(doors, own, service.looks, settings.page.public_url)
 
 
 def main() -> None:

@@ -73,6 +73,10 @@ class AuditSettings(Section):
         description="A file of the municipality's own with what it says of processing activities instead, such as the "
         "legal basis, in the form of services/audit/register.toml.",
     )
+    resident_code_minutes: int = Field(30, ge=1, le=1_440, description="How long a resident's code counts.")
+    resident_session_minutes: int = Field(
+        15, ge=1, le=240, description="How long a resident sees the page after entering the code."
+    )
 
     @property
     def register(self) -> Register:
@@ -86,14 +90,14 @@ class AuditSettings(Section):
 
 
 class PageSettings(Section):
-    """The auditor's page; it is there where all three are set. It needs a host of its own, as the board does."""
+    """Pages: the auditor's is there where all three are set, that of residents always. They need a host of their own."""
 
     model_config = Section.model_config | {"env_prefix": "AUDIT_PAGE_"}
 
     public_url: str = Field(
         "",
         pattern=r"^(https?://[^\s?#]+[^/\s?#])?$",
-        description="Where browsers reach the page, without a slash at the end.",
+        description="Where browsers reach the pages, without a slash at the end: with https cookies need TLS.",
     )
     client_id: str = Field("", description="Name of the page at the issuer (OpenID Connect).")
     client_secret: SecretStr = Field(SecretStr(""), description="Its secret there.")

@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
-from pymongo import ASCENDING, UpdateOne
+from pymongo import ASCENDING, DESCENDING, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from services.audit.checkpoints import INDEXES as CHECKPOINTS
 from services.audit.domain.entry import Document
 from services.audit.domain.search import LinesAsked, Search
+from services.audit.resident_store import INDEXES as RESIDENTS
 from services.audit.witness_store import INDEXES as WITNESSES
 from services.chassis.mongo.database import DUPLICATE, available, passes
 from services.chassis.mongo.indexes import Index
@@ -32,7 +33,7 @@ INDEXES = (
     Index("entries", ("about.trace",), "lines() by trace", sparse=True),
     Index("aliases", ("into",), "with_aliases()"),
 )
-SCHEMA = Schema((*CHASSIS, *SESSIONS, *INDEXES, *CHECKPOINTS, *WITNESSES))
+SCHEMA = Schema((*CHASSIS, *SESSIONS, *INDEXES, *CHECKPOINTS, *WITNESSES, *RESIDENTS))
 # Entries of before contents were kept have a nonce of their own.
 _ABOUT = {"about": ""}
 _PLAIN = {"about.sealed": 0, "about.nonce": 0}
@@ -127,6 +128,21 @@ class TrailStore:
                 found |= frontier
         return found
 
+    async def root(self, person: str) -> str:
+        """Who this person is now, after all mergers."""
+        async with available():
+            seen = {person}
+            while (alias := await self._aliases.find_one({"_id": person})) and alias["into"] not in seen:
+                person = str(alias["into"])
+                seen.add(person)
+        return person
+
+    async def erased_of(self, persons: Collection[str]) -> set[str]:
+        """Which of these were erased."""
+        async with available():
+            found = self._tombstones.find({"_id": {"$in": list(persons)}}, {"_id": 1})
+            return {tombstone["_id"] async for tombstone in found}
+
     async def erase(self, persons: Collection[str], at: datetime) -> None:
         """Take away all that leads from the trail to these persons; every leaf stays as it is. Again is harmless."""
         async with available():
@@ -194,8 +210,11 @@ class TrailStore:
             types = await self._entries.distinct("type")
         return query | ({"type": {"$in": types}} if types else {})
 
-    async def lines(self, asked: LinesAsked, types: Sequence[str], limit: int) -> list[Document]:
-        """Entries of these types with their sealed contents, in the order of time, `limit` of them at most."""
+    async def lines(
+        self, asked: LinesAsked, types: Sequence[str], limit: int, *, newest_first: bool = False, skip: int = 0
+    ) -> list[Document]:
+        """Entries of these types with their sealed contents, in the order of time or against it, `limit` at most."""
+        order = [(name, DESCENDING) for name, _ in _IN_TIME] if newest_first else _IN_TIME
         query: Document = {"type": {"$in": list(types)}}
         if asked.activity:
             query["activity"] = asked.activity
@@ -207,7 +226,12 @@ class TrailStore:
             query["at"] = at
         async with available():
             found = self._entries.find(query, {"about.nonce": 0})
-            return await found.sort(_IN_TIME).limit(limit).to_list(limit)
+            return await found.sort(order).skip(skip).limit(limit).to_list(limit)
+
+    async def opened(self, case: str, event_type: str) -> list[Document]:
+        """The entries of this type of a case, with their sealed contents."""
+        async with available():
+            return await self._entries.find({"about.case": case, "type": event_type}).to_list(None)
 
     async def of_event(self, event_id: str) -> Document | None:
         """The entry of this event."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,12 @@ from services.audit.api import Desk, routes
 from services.audit.api_access import routes as access_routes
 from services.audit.api_log import ProcessingLogReader
 from services.audit.api_log import routes as log_routes
+from services.audit.api_residents import routes as resident_routes
 from services.audit.contents import Contents
 from services.audit.domain.register import Register
 from services.audit.looking import UnusualAccess
+from services.audit.resident_store import ResidentStore
+from services.audit.residents import Doors, OwnData
 from services.audit.settings import UnusualSettings
 from services.audit.store import TrailStore
 from services.chassis.keys import Sealer
@@ -30,7 +33,7 @@ from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.processing_log import Looks
 from services.chassis.sessions import Sessions, session_routes
 from services.chassis.settings import AuthSettings
-from services.chassis.web import create_app
+from services.chassis.web import App, create_app
 from tests.integration.audit import Database, subject_keys
 from tests.unit.chassis.issuer import CLIENT, ISSUER, SECRET, TestIssuer, good_claims
 from tests.unit.chassis.unconnected import unconnected
@@ -65,6 +68,7 @@ class Auditor:
         self.lines: list[ProcessingLogged] = []
         self.accesses: list[AccessLogged] = []
         self.log_answers = True
+        self.app: App
 
     async def record(self, events: Sequence[Event]) -> None:
         if not self.log_answers:
@@ -102,11 +106,15 @@ async def an_auditor(
         access = UnusualAccess(AccessStore(database), contents, unusual or UnusualSettings())
         log = ProcessingLogReader(TrailStore(database), contents, REGISTER, Sealer(bytes(32)))
         routers = [routes(desk), access_routes(desk, access), log_routes(log, REGISTER, looks)]
+        hour = timedelta(hours=1)
+        doors = Doors(ResidentStore(database), lambda: bytes(32), looks.clock, hour, hour)
+        routers.append(resident_routes(doors, OwnData(TrailStore(database), contents, REGISTER), looks, ""))
         routers.append(pages.routes(desk, access))
         app = create_app("audit", runtime=NoRuntime(), settings=settings, routers=routers, transport=issuer.transport)
         page, sealer = Client(CLIENT, SECRET, str(client.base_url)), Sealer(bytes(32))
         app.state.sessions = Sessions(page, MongoSessions(database), app.state.verifier, sealer)
         app.include_router(session_routes(app.state.sessions))
+        one.app = app
         client._transport = httpx.ASGITransport(app)
         client.headers["authorization"] = f"Bearer {token(issuer, 'audit:read processing-log:read')}"
         yield one

@@ -29,6 +29,7 @@ MUST_BE_OPEN = {
     *("POST /v1/tests/{test}/choice", "POST /v1/tests/{test}/choice/verify"),
     *("GET /livez", "GET /readyz"),
     *("GET /login", "GET /callback", "POST /logout", "GET /signed-out"),
+    *("GET /my-data", "GET /my-data/resident.css", "POST /my-data/sign-in", "POST /my-data/sign-out"),
 }
 
 

@@ -10,6 +10,7 @@ from hulpketen_contracts import AccessLogged, OrganisationChanged, ProcessingLog
 from services.audit.access_store import AccessStore
 from services.audit.checkpoints import CheckpointStore, Kept
 from services.audit.domain.search import LinesAsked, Search
+from services.audit.resident_store import ResidentStore
 from services.audit.store import SCHEMA as AUDIT
 from services.audit.store import TrailStore
 from services.audit.witness_store import Cosigned, WitnessKey, WitnessStore
@@ -89,6 +90,20 @@ async def test_of_the_audit(stack_infra: Infrastructure) -> None:
             (LinesAsked(since=since, until=until, activity="a"), 4),
         ):
             assert len(await store.lines(question, ["type-1", "type-2"], 10)) == count
+        assert [each["_id"] for each in await store.opened("case-1", "type-1")] == [1]
+        assert (await store.root("alias-1"), await store.root("person-5")) == ("person-1", "person-5")
+        assert await store.erased_of({"somebody", "person-5"}) == {"somebody"}
+        residents = world.watched(ResidentStore(world.database))
+        until = now() + DAY
+        for n in range(MANY):
+            await residents.put_code(f"code-{n}", f"person-{n}", until)
+        await residents.put_code("code-x", "person-1", until)
+        assert await residents.take_code("code-x", now()) == "person-1"
+        assert await residents.take_code("code-x", now()) is None
+        assert [await residents.try_again("a minute", until) for _ in range(2)] == [1, 2]
+        await residents.begin("cookie", "person-1", until)
+        assert await residents.person("cookie", now()) == "person-1"
+        await residents.end("cookie")
         await world.check(
             {
                 "tombstones all: scan": "all who were erased, read once at the start",

@@ -1,0 +1,136 @@
+"""Residents: the code that lets them in, and what was done with their data, as they are shown it."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from hulpketen_contracts import CaseOpened, OrganisationChanged
+
+from services.audit.contents import Contents
+from services.audit.domain.lines import LINE_TYPES
+from services.audit.domain.register import Activity, Register
+from services.audit.domain.search import LinesAsked
+from services.audit.resident_store import ResidentStore
+from services.audit.store import TrailStore
+from services.chassis.keys import fingerprint
+
+PER_PAGE = 100
+TRIES_A_MINUTE = 600
+# Read aloud without doubt: no I and 1, no O and 0. Twelve of these are 60 bits.
+_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+_CODE = re.compile(f"[{_ALPHABET}]{{12}}")
+_ORGANISATIONS = 10_000
+
+
+class TooManyTries(Exception):
+    """More codes are entered than people do."""
+
+
+class Done(NamedTuple):
+    """Something that was done. `by`: the name of the organisation, None for the chain itself."""
+
+    at: datetime
+    by: str | None
+    activity: Activity
+
+
+class Page(NamedTuple):
+    """What was done, the newest first. `further`: whether there is more."""
+
+    done: list[Done]
+    further: bool
+
+
+class Doors:
+    """Codes and sessions. In real life a resident signs in with DigiD: that takes the place of the code."""
+
+    def __init__(
+        self,
+        store: ResidentStore,
+        key: Callable[[], bytes],
+        clock: Callable[[], datetime],
+        code_for: timedelta,
+        session_for: timedelta,
+    ) -> None:
+        """`key` is that of the hashes of codes; a code and a session count for so long."""
+        self._store = store
+        self._key = key
+        self._clock = clock
+        self._code_for = code_for
+        self.session_for = session_for
+
+    async def give(self, person: str) -> tuple[str, datetime]:
+        """A code for this person, in the place of an earlier one, and until when it counts."""
+        code = "".join(secrets.choice(_ALPHABET) for _ in range(12))
+        until = self._clock() + self._code_for
+        await self._store.put_code(self._hash(code), person, until)
+        return "-".join((code[:4], code[4:8], code[8:])), until
+
+    async def enter(self, entered: str) -> str | None:
+        """Let in who has a code: the cookie of a session, None where the code does not count. Raises TooManyTries."""
+        now = self._clock()
+        if await self._store.try_again(f"{now:%Y-%m-%dT%H:%M}", now + timedelta(minutes=2)) > TRIES_A_MINUTE:
+            raise TooManyTries
+        code = re.sub(r"[\s-]", "", entered).upper()
+        person = await self._store.take_code(self._hash(code), now) if _CODE.fullmatch(code) else None
+        if person is None:
+            return None
+        cookie = secrets.token_urlsafe(32)
+        await self._store.begin(fingerprint(cookie), person, now + self.session_for)
+        return cookie
+
+    async def who(self, cookie: str | None) -> str | None:
+        """Whose session a cookie is."""
+        return await self._store.person(fingerprint(cookie), self._clock()) if cookie else None
+
+    async def leave(self, cookie: str | None) -> None:
+        """End the session."""
+        if cookie:
+            await self._store.end(fingerprint(cookie))
+
+    def _hash(self, code: str) -> str:
+        return hmac.digest(self._key(), code.encode(), "sha256").hex()
+
+
+class OwnData:
+    """Reads of the trail what concerns one resident."""
+
+    def __init__(self, store: TrailStore, contents: Contents, register: Register) -> None:
+        self._store = store
+        self._contents = contents
+        self._register = register
+
+    async def person_of(self, case: str, municipalities: Collection[str]) -> str | None:
+        """Whom a case of one of these municipalities is about; None for any other case, and where it was erased."""
+        entries = await self._store.opened(case, CaseOpened.TYPE)
+        for content in await self._contents.open(entries):
+            if content and content.data.get("municipality") in municipalities:
+                return str(content.data["person"])
+        return None
+
+    async def everybody(self, person: str) -> list[str]:
+        """All pseudonyms that stand for this resident; none after an erasure."""
+        everybody = await self._store.with_aliases({await self._store.root(person)})
+        return [] if everybody & await self._store.erased_of(everybody) else sorted(everybody)
+
+    async def done(self, persons: Collection[str], page: int) -> Page:
+        """A page (from 1) of what was done with the data of these."""
+        asked = LinesAsked(persons=frozenset(persons))
+        skipped = (page - 1) * PER_PAGE
+        entries = await self._store.lines(asked, LINE_TYPES, PER_PAGE + 1, newest_first=True, skip=skipped)
+        names = await self._names()
+        known = [(entry, self._register.activities.get(entry["activity"])) for entry in entries[:PER_PAGE]]
+        done = [Done(e["at"], names.get(e["organisation"], e["organisation"]), a) for e, a in known if a]
+        return Page(done, len(entries) > PER_PAGE)
+
+    async def _names(self) -> dict[str, str]:
+        """Of each organisation the name that was said last."""
+        entries = await self._store.lines(LinesAsked(), [OrganisationChanged.TYPE], _ORGANISATIONS)
+        contents = await self._contents.open(entries)
+        said = [content.data for content in contents if content]
+        return {str(data["organisation"]): str(data["name"]) for data in said if "organisation" in data}
