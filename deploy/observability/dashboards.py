@@ -96,6 +96,7 @@ TRAIL = (
         "failures",
         "cps",
     ),
+    Panel("Entries that partners were told of", "max(hulpketen_audit_announced_entries)", "announced"),
     Panel("Organisations that vouch", "max(hulpketen_audit_witnesses)", "witnesses"),
     Panel("Of them behind", "max(hulpketen_audit_witnesses_behind)", "behind"),
     Panel("Entries that somebody vouches for", "max(hulpketen_audit_cosigned_entries)", "cosigned"),

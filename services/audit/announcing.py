@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Sequence
 
+from services.audit import metrics
 from services.audit.domain.announcement import STREAM, Signed, announce, announced
 from services.chassis.pipeline.engine import Engine
 from services.chassis.pipeline.model import Command
@@ -31,8 +32,10 @@ class Announcer:
             return
         known = (await self._store.load([STREAM])).get(STREAM)
         before = announced(known["state"] if known else None, signed.origin)
+        metrics.announced.set(before)
         if signed.size <= before:
             return
         proof = [b64encode(held).decode() for held in await self._prove(before, signed.size)] if before else []
         cause = f"checkpoint|{signed.origin}|{signed.size}"
         await self._engine.execute(Command(STREAM, lambda state, _: announce(state, signed, before, proof), cause))
+        metrics.announced.set(signed.size)

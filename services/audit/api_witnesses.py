@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from starlette.responses import PlainTextResponse
 
 from services.audit.checkpoints import CheckpointStore
 from services.audit.witness_store import Cosigned, Witness
@@ -98,6 +99,17 @@ def routes(witnesses: Witnesses, checkpoints: CheckpointStore) -> APIRouter:
         last = await checkpoints.last()
         size = last.size if last else 0
         return WitnessesView(size=size, items=[_witness(each, size) for each in await witnesses.all()])
+
+    @router.get(
+        "/cosigned-checkpoint",
+        summary="The largest checkpoint that somebody vouches for, with all who do",
+        response_class=PlainTextResponse,
+    )
+    async def get_cosigned(_: Partner) -> Response:
+        text = await witnesses.largest()
+        if text is None:
+            raise Problem(404, "Nobody vouches for this trail yet.", type="not-cosigned")
+        return PlainTextResponse(text, headers={"Cache-Control": "no-store"})
 
     return router
 

@@ -20,6 +20,7 @@ unsigned_seconds = Gauge(
     "hulpketen_audit_unsigned_seconds", "Age of the last checkpoint where entries wait for the next; 0 where none does."
 )
 checkpoint_age = Gauge("hulpketen_audit_checkpoint_age_seconds", "Age of the last checkpoint.")
+announced = Gauge("hulpketen_audit_announced_entries", "Entries of the newest checkpoint that partners are told of.")
 place_failures = Counter(
     "hulpketen_audit_place_failures", "Times that the second place of the trail could not be read or written."
 )

@@ -100,6 +100,12 @@ class Witnesses:
         """The text of a checkpoint with all that vouch for it under it."""
         return kept.text + "".join(await self._store.lines(self._origin(), kept.size))
 
+    async def largest(self) -> str | None:
+        """The text of the largest checkpoint that somebody vouches for, with all who do; None where nobody does."""
+        size = max((each.last.size for each in await self.all() if each.last), default=0)
+        kept = await self._checkpoints.of(size)
+        return await self.under(kept) if kept else None
+
     async def all(self) -> Sequence[Witness]:
         """Everybody who has a key. What was vouched for of an earlier log is left out."""
         origin = self._origin()

@@ -72,6 +72,12 @@ class World(NamedTuple):
         answer = await self.client.request(method, f"/v1/trail/{path}", json=body, headers=headers)
         return answer.status_code, answer.json()
 
+    async def text(self, path: str, organisation: str) -> str:
+        headers = {"Authorization": f"Bearer {token(self.issuer, 'trail:read', organisation=organisation)}"}
+        answer = await self.client.get(f"/v1/trail/{path}", headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
     async def register(self, by: Cosigner, organisation: str) -> Answer:
         return await self.ask("PUT", "witness-key", organisation, {"vkey": str(by.key)})
 
@@ -120,11 +126,13 @@ async def test_who_vouches_for_what_and_how_far_behind(world: World) -> None:
 
 
 async def test_the_checkpoint_is_shown_with_all_that_vouch_for_it(world: World) -> None:
+    assert (await world.ask("GET", "cosigned-checkpoint", "wijkteam"))[0] == 404
     maatjes, fonds = cosigner("maatjes"), cosigner("fonds", 8)
     for by in (maatjes, fonds):
         await world.register(by, by.key.name)
         await world.cosign(cosigned(kept(9), by), by.key.name)
-    text = await world.witnesses.under(kept(9))
+    text = await world.text("cosigned-checkpoint", "wijkteam")
+    assert text == await world.witnesses.under(kept(9))
     assert open_checkpoint(text, [LOG.key]).size == 9
     keys = [CosignerKey.parse(str(by.key)) for by in (maatjes, fonds)]
     assert [each.name for each in cosignatures(text, keys)] == ["fonds", "maatjes"]
