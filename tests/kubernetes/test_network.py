@@ -14,7 +14,7 @@ from tests.kubernetes.manifests import SERVICES, Rendered, Resource
 Labels = Mapping[str, str]
 NAMESPACE = "kubernetes.io/metadata.name"
 # Addresses of these settings are for others to use: browsers, and who follows a reference in an event.
-FOR_OTHERS = {"MATCHING_INTAKE_URL", "NOTIFICATIONS_PUBLIC_URL"}
+FOR_OTHERS = {"MATCHING_INTAKE_URL", "NOTIFICATIONS_PUBLIC_URL", "AUDIT_PAGE_PUBLIC_URL"}
 ELSEWHERE = {
     "dns": ("kube-system", {"k8s-app": "kube-dns"}),
     "collector": ("observability", {"app.kubernetes.io/name": "collector"}),
