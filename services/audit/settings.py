@@ -138,6 +138,12 @@ class UnusualSettings(Section):
         50_000, ge=100, le=10_000_000, description="How many looks are gone through at once; more are refused."
     )
 
+    @model_validator(mode="after")
+    def _closes_after_it_opens(self) -> Self:
+        if self.closes <= self.opens:
+            raise ValueError("AUDIT_UNUSUAL_CLOSES must be later than AUDIT_UNUSUAL_OPENS")
+        return self
+
     def limits(self) -> Limits:
         """As the rules take them."""
         return Limits(

@@ -189,6 +189,15 @@ def writer_of(chain: Chain) -> Any:
     return chain._writer
 
 
+async def test_the_processing_log_never_gives_who_looked(auditor: Auditor, chain: Chain, database: Database) -> None:
+    await chain.look("fonds", [a_person()])
+    (access,) = [entry for entry in await trail(database) if entry["type"] == AccessLogged.TYPE]
+    for asked in ({"traceId": access["about"]["trace"].hex()}, {"startTime": 0}):
+        answer = await auditor.client.post("/lezenapi/v1/processing-activities", json=asked)
+        assert [line["name"] for line in answer.json()["processingActivities"]] == ["look-at-person"]
+        assert employee(KEY, who("fonds")) not in answer.text
+
+
 async def test_whom_was_looked_at_and_is_erased_is_found_no_more(
     auditor: Auditor, chain: Chain, database: Database
 ) -> None:
