@@ -9,8 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import typer
 from pymongo.errors import PyMongoError
+from typer.testing import CliRunner, Result
 
+from cli.begin_again import begin as begin_command
 from deploy.backup import begin_again as program
 from deploy.backup.archive import BackupError
 from deploy.backup.begin_again import TYPE, Begun, begin_again
@@ -139,3 +142,37 @@ async def test_what_does_not_fit_is_refused_and_nothing_is_changed(
     with pytest.raises(BackupError, match="is running"):
         await begin(stack_infra, database, told)
     assert await trail(database) == before
+
+
+def command(*given: str) -> Result:
+    app = typer.Typer()
+    app.command()(begin_command)
+    return CliRunner().invoke(app, list(given))
+
+
+async def test_the_command_begins_again_with_the_key_that_it_is_given(
+    stack_infra: Infrastructure, database: Database, told: str, tmp_path: Path
+) -> None:
+    file, vkey = tmp_path / "checkpoint.txt", str(log_key(provider_of(database)).public())
+    file.write_text(told, encoding="utf-8")
+    # The database is named by a prefix and the service.
+    prefix = f"{database.name}_"
+    entries = await trail(database)
+    there = database.client[f"{prefix}audit"]
+    await there["entries"].insert_many(entries)
+    given = ("--checkpoint", str(file), "--uri", stack_infra.mongo, "--prefix", prefix)
+    try:
+        empty = ("--data", str(tmp_path / "nothing"))
+        for wrong, why in (
+            (("--checkpoint", str(tmp_path / "none"), *given[2:]), "none cannot be read"),
+            ((*given, *empty), "say with --key"),
+            ((*given, "--key", "what is this"), "--key: "),
+        ):
+            failed = await asyncio.to_thread(command, *wrong)
+            assert isinstance(failed.exception, BackupError)
+            assert why in str(failed.exception)
+        done = await asyncio.to_thread(command, *given, "--key", vkey)
+        assert done.output.startswith("log 2 begins with the checkpoint of log 1; 20 entries follow\n")
+        assert await there["entries"].count_documents({}) == 21
+    finally:
+        await database.client.drop_database(there.name)
