@@ -18,7 +18,6 @@ from deploy.backup.begin_again import Begun, begin_again
 from deploy.backup.places import PREFIX, connected
 from deploy.local.folder import DataFolder
 from deploy.local.stack import LocalStack
-from services.audit.signing_key import LogKey
 from services.chassis.keys import FileKeyProvider
 
 
@@ -73,4 +72,7 @@ def _key(given: str | None, text: str, data: Path) -> VerifierKey:
     origin, _, generation = text.partition("\n")[0].rpartition("/")
     if not generation.isdecimal():
         raise BackupError("the checkpoint is of no log of this chain: its first line is …/<number>")
+    # The driver takes a while to import: the other commands do without.
+    from services.audit.signing_key import LogKey  # noqa: PLC0415
+
     return LogKey(FileKeyProvider(file), origin, int(generation)).public()

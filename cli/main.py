@@ -8,6 +8,7 @@ import httpx
 import typer
 
 from cli import (
+    audit,
     backup,
     bench,
     contracts,
@@ -44,6 +45,7 @@ app.command("republish")(republish.republish)
 app.command("backup")(backup.backup)
 app.command("backup-key")(backup.backup_key)
 app.command("restore")(restore.restore)
+app.add_typer(audit.app, name="audit")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(topics.app, name="topics")
 app.add_typer(bench.app, name="bench")

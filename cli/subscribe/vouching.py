@@ -81,9 +81,6 @@ class Voucher:
         except TrailError as error:  # the line could not be written: nothing that the audit did
             raise StackError(f"the checkpoint cannot be cosigned: {error}") from error
         refused = self._send("POST", "cosignatures", {"checkpoint": signed})
-        if refused.startswith("no-witness-key"):  # the audit's database was restored, and is of before it knew the key
-            self.register()
-            refused = self._send("POST", "cosignatures", {"checkpoint": signed})
         if refused.startswith(FORKED):
             return refused
         if refused:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from hulpketen_contracts.trail.errors import Malformed, TrailError
 from hulpketen_contracts.trail.proof import Proof
 from hulpketen_contracts.trail.tiles import ENTRIES, parse_path
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 from starlette.responses import PlainTextResponse, Response
 
 from services.audit.api import ACTIVITY, Auditor
@@ -28,7 +28,7 @@ from services.chassis.processing_log import Looks
 
 log = get_logger(__name__)
 _damaged = log.waits("tiles_damaged")
-# What has a name holds the same for ever: a tile of a width, a bundle, a proof between two sizes.
+# What has a name holds the same for ever: a tile of a width, a proof between two sizes.
 _FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 _NEVER = {"Cache-Control": "no-store"}
 _UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
@@ -36,6 +36,13 @@ _UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 Reader = Annotated[Principal, Depends(requires("trail:read"))]
 Size = Annotated[int, Query(ge=1, lt=2**53)]
 Index = Annotated[int, Query(ge=0, lt=2**53)]
+
+
+class PeriodView(BaseModel):
+    """Between which numbers the entries of a period stand: `first` to before `end`. Others may be among them."""
+
+    first: int
+    end: int
 
 
 class Signed(Protocol):
@@ -94,6 +101,17 @@ def routes(trail: Signed, store: TrailStore, looks: Looks, cosigned: Callable[[K
             _refuse("/index", "not-in-the-tree", f"A tree of {size} entries has none with the number {index}.")
         async with _answered():
             return ProofView(hashes=texts(await _reader(trail).inclusion(index, size)))
+
+    @router.get("/period", summary="Between which numbers the entries of a period stand")
+    async def period(
+        _: Auditor,
+        since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
+        until: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+    ) -> PeriodView:
+        if since and until and until < since:
+            _refuse("/to", "ends-before-it-starts", "The period ends before it starts.")
+        first, end = await store.numbers(since, until)
+        return PeriodView(first=first, end=end)
 
     @router.get("/proofs/{event}", summary="The proof of one entry, as a file", response_class=PlainTextResponse)
     async def proof(auditor: Auditor, event: Annotated[str, Path(pattern=_UUID)]) -> Response:

@@ -149,7 +149,7 @@ class Writer:
             if adding:
                 await adding
         except BaseException:
-            if adding:
+            if adding and not adding.done():
                 adding.cancel()
                 await asyncio.gather(adding, return_exceptions=True)
             raise

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
 
+from hulpketen_contracts.trail.errors import TileTruncated
 from hulpketen_contracts.trail.tiles import TilePath, pack
 from hulpketen_contracts.trail.tree import TILE_HEIGHT, TILE_WIDTH, Proofs, check_inclusion, leaf_hash
 
@@ -46,9 +47,17 @@ class TrailReader:
         if end > size >> TILE_HEIGHT * (path.level or 0):
             raise NotSigned(f"It is beyond the {size} entries that are signed.")
         if path.level is None:
-            return pack(await self._beside(lambda: self._place.bundle(path.index, path.width)))
+            return await self._bundle(path)
         level = path.level
         return await self._beside(lambda: self._tile(level, path.index, path.width))
+
+    async def _bundle(self, path: TilePath) -> bytes:
+        """From the database, which auditors search: what is signed then speaks for what they see."""
+        start = path.index * TILE_WIDTH
+        entries = await self._checkpoints.leaves(start, path.width)
+        if len(entries) < path.width:
+            raise TileTruncated(f"{path.width - len(entries)} entries are missing after number {start}")
+        return pack([leaf_of(entry) for entry in entries])
 
     async def consistency(self, old: int, size: int) -> list[bytes]:
         """The proof that the tree of `size` goes on from that of `old` entries, where old <= size."""

@@ -27,7 +27,7 @@ _IN_TIME = [("at", ASCENDING), ("_id", ASCENDING)]
 # An entry pays for every one of them.
 INDEXES = (
     Index("entries", ("eventId",), "append(): no event twice; known()", unique=True),
-    Index("entries", ("type", "at", "_id"), "search(); lines()"),
+    Index("entries", ("type", "at", "_id"), "search(); lines(); numbers()"),
     Index("entries", ("about.case",), "search() by case", sparse=True),
     Index("entries", ("about.person",), "erase(); lines() by person", sparse=True),
     Index("entries", ("about.trace",), "lines() by trace", sparse=True),
@@ -232,6 +232,15 @@ class TrailStore:
         """The entries of this type of a case, with their sealed contents."""
         async with available():
             return await self._entries.find({"about.case": case, "type": event_type}).to_list(None)
+
+    async def numbers(self, since: datetime | None, until: datetime | None) -> tuple[int, int]:
+        """The first number of an entry from `since` to before `until`, and the one after the last; (0, 0): none is."""
+        at = {name: at for name, at in (("$gte", since), ("$lt", until)) if at}
+        async with available():
+            query = {"type": {"$in": await self._entries.distinct("type")}} | ({"at": at} if at else {})
+            ends = {"_id": None, "first": {"$min": "$_id"}, "last": {"$max": "$_id"}}
+            found = await self._entries.aggregate([{"$match": query}, {"$group": ends}]).to_list(1)
+        return (found[0]["first"], found[0]["last"] + 1) if found else (0, 0)
 
     async def of_event(self, event_id: str) -> Document | None:
         """The entry of this event."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ async def auditor(empty: Auditor, database: Database, tmp_path: Path) -> Auditor
     return empty
 
 
-async def get(auditor: Auditor, path: str, **query: int) -> httpx.Response:
+async def get(auditor: Auditor, path: str, **query: Any) -> httpx.Response:
     answer = await auditor.client.get(f"/v1/trail/{path}", params=query)
     assert answer.status_code == 200, answer.text
     return answer
@@ -189,6 +189,8 @@ WRONG: list[tuple[str, dict[str, Any], tuple[int, str, list[str]]]] = [
     (f"proofs/{event_id(700)}", {}, (404, "not-signed", [])),
     (f"proofs/{event_id(9999)}", {}, (404, "about:blank", [])),
     ("proofs/x", {}, (400, "invalid", ["/event"])),
+    ("period", {"from": "2026-02-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"}, (400, "invalid", ["/to"])),
+    ("period", {"from": "2026-02-01T00:00:00"}, (400, "invalid", ["/from"])),
 ]
 
 
@@ -204,15 +206,29 @@ async def test_where_nothing_is_signed_that_is_said(empty: Auditor, signed: Sign
     assert (await refused(empty, "checkpoint"))[:2] == (404, "not-signed")
 
 
-@pytest.mark.parametrize("path", ["tile/0/002.p/188", "tile/entries/002.p/188"])
-async def test_a_truncated_file_of_the_second_place_is_ours_to_mend(
-    auditor: Auditor, tmp_path: Path, path: str
-) -> None:
+async def test_what_is_signed_speaks_for_the_entries_that_auditors_search(auditor: Auditor, database: Database) -> None:
+    await database["entries"].update_one({"_id": 5}, {"$set": {"organisation": "another"}})
+    tile, bundle = (await get(auditor, tile_path(0, 0))).content, (await get(auditor, entries_path(0))).content
+    differ = [n for n, leaf in enumerate(unpack(bundle, 256)) if leaf_hash(leaf) != tile[n * 32 : n * 32 + 32]]
+    assert differ == [5]
+    await database["entries"].delete_one({"_id": 5})
+    assert (await refused(auditor, entries_path(0)))[:2] == (503, "tiles-damaged")
+
+
+async def test_between_which_numbers_a_period_stands(auditor: Auditor, database: Database) -> None:
+    at = datetime(2026, 2, 1, tzinfo=UTC)
+    await database["entries"].update_many({"_id": {"$in": [40, 60]}}, {"$set": {"at": at}})
+    asked = {"from": at.isoformat(), "to": (at + timedelta(seconds=1)).isoformat()}
+    assert (await get(auditor, "period", **asked)).json() == {"first": 40, "end": 61}
+    assert (await get(auditor, "period", **asked | {"to": at.isoformat()})).json() == {"first": 0, "end": 0}
+
+
+async def test_a_truncated_tile_of_the_second_place_is_ours_to_mend(auditor: Auditor, tmp_path: Path) -> None:
+    path = "tile/0/002.p/188"
     file = tmp_path / "1" / path
     file.write_bytes(file.read_bytes()[:-5])
     assert (await refused(auditor, path))[:2] == (503, "tiles-damaged")
-    if "entries" not in path:
-        assert (await refused(auditor, "inclusion-proofs", index=699, size=700))[:2] == (503, "tiles-damaged")
+    assert (await refused(auditor, "inclusion-proofs", index=699, size=700))[:2] == (503, "tiles-damaged")
 
 
 async def test_a_proof_from_altered_tiles_is_not_given(auditor: Auditor, tmp_path: Path) -> None:

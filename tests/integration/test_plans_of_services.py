@@ -72,6 +72,8 @@ async def test_of_the_audit(stack_infra: Infrastructure) -> None:
         assert [entry["_id"] for entry in await checkpoints.leaves(5, 3)] == [5, 6, 7]
         assert (await checkpoints.signed_at(5), await store.end()) == (THEN, MANY + 1)
         since, until = THEN + 10 * DAY, THEN + 20 * DAY
+        assert await store.numbers(since, until) == (10, 20)
+        assert await store.numbers(until, until) == (0, 0)
         for asked, total in (
             (Search(), MANY + 1),
             (Search(since=since, until=until), 11),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from hulpketen_contracts.trail import __main__ as command
-from hulpketen_contracts.trail.bundle import Extent, Keys, check_bundle, write_bundle
+from hulpketen_contracts.trail.bundle import check_bundle, write_bundle
 from hulpketen_contracts.trail.cosignature import Cosigner
 from hulpketen_contracts.trail.errors import (
     HistoryRewritten,
@@ -22,6 +22,7 @@ from hulpketen_contracts.trail.errors import (
     WrongOrigin,
 )
 from hulpketen_contracts.trail.note import Note, Signer
+from hulpketen_contracts.trail.part import Extent, Keys
 from hulpketen_contracts.trail.proof import Proof
 from hulpketen_contracts.trail.tiles import entries_path
 from hulpketen_contracts.trail.tree import Proofs

@@ -20,6 +20,11 @@ COMMANDS = [
     ["dead-letters", "skip"],
     ["contracts", "check"],
     ["contracts", "export"],
+    ["audit", "verify"],
+    ["audit", "prove"],
+    ["audit", "check"],
+    ["audit", "export"],
+    ["audit", "tamper-test"],
 ]
 FAILING = [
     ["token", "--role", "partner"],
@@ -28,6 +33,9 @@ FAILING = [
     ["migrate", "--plan"],
     ["dead-letters", "list"],
     ["dead-letters", "skip", "1", "--reason", "a test"],
+    ["audit", "verify"],
+    ["audit", "prove", "0f8fad5b-d9cb-469f-a165-70867728950e"],
+    ["audit", "export", "-o", "trail.zip"],
 ]
 
 

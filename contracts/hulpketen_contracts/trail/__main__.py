@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hulpketen_contracts.trail import report
-from hulpketen_contracts.trail.bundle import Keys, check_bundle
+from hulpketen_contracts.trail.bundle import check_bundle
 from hulpketen_contracts.trail.errors import Malformed, TrailError
+from hulpketen_contracts.trail.part import Keys
 from hulpketen_contracts.trail.proof import check_proof
 
 MAX_TEXT_BYTES = 1_000_000

@@ -12,81 +12,19 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Self
 
 from hulpketen_contracts.trail.checkpoint import Checkpoint, open_checkpoint
-from hulpketen_contracts.trail.cosignature import Cosigned, CosignerKey, cosignatures
-from hulpketen_contracts.trail.errors import Malformed, TileTruncated, UnknownKey
-from hulpketen_contracts.trail.leaf import Leaf
-from hulpketen_contracts.trail.note import Note, VerifierKey
-from hulpketen_contracts.trail.verify import Read, TreeCheck, proofs_from
-from hulpketen_contracts.trail.witness import Witness
+from hulpketen_contracts.trail.errors import Malformed, TileTruncated
+from hulpketen_contracts.trail.note import Note
+from hulpketen_contracts.trail.part import Checked, Extent, Keys, check_part
+from hulpketen_contracts.trail.verify import Read
 
 FORMAT = "hulpketen-trail/1"
 CHECKPOINT, KEYS, INFO, EARLIER = "checkpoint", "keys", "bundle.json", "checkpoints"
 # A bundle of 256 entries of the largest size.
 MAX_FILE_BYTES = 256 * 65_537
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Public keys: those of the trail, and those of witnesses."""
-
-    trail: Sequence[VerifierKey]
-    witnesses: Sequence[CosignerKey] = ()
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a vkey a line; lines that are empty or begin with # are passed over. Raises Malformed."""
-        trail: list[VerifierKey] = []
-        witnesses: list[CosignerKey] = []
-        for line in text.splitlines():
-            if line.strip() and not line.startswith("#"):
-                try:
-                    trail.append(VerifierKey.parse(line))
-                except Malformed:
-                    witnesses.append(CosignerKey.parse(line))
-        return cls(trail, witnesses)
-
-    def __str__(self) -> str:
-        return "".join([f"{key}\n" for key in (*self.trail, *self.witnesses)])
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """Entries from number `first` to before `end`, and the period (ISO 8601) that was asked for, where one was."""
-
-    first: int
-    end: int
-    since: str | None = None
-    until: str | None = None
-
-    def covers(self, leaf: Leaf) -> bool:
-        """Whether an entry is of the period."""
-        since, until = (datetime.fromisoformat(each) if each else None for each in (self.since, self.until))
-        return (since is None or leaf.at >= since) and (until is None or leaf.at < until)
-
-
-@dataclass(slots=True)
-class Checked:
-    """What was found to be right. `own_keys`: by the keys in the bundle itself, which says nothing of who made it.
-
-    `goes_on_from`: sizes of earlier checkpoints whose trees this one continues; `older_than`: of those that one kept
-    and that are over more entries, so that they could not be compared.
-    """
-
-    checkpoint: Checkpoint
-    extent: Extent
-    keys: Keys
-    own_keys: bool
-    goes_on_from: list[int] = field(default_factory=list)
-    older_than: list[int] = field(default_factory=list)
-    cosigned: list[Cosigned] = field(default_factory=list)
-    entries: int = 0
-    in_period: int = 0
 
 
 def write_bundle(
@@ -112,7 +50,7 @@ def write_bundle(
             file.writestr(KEYS, str(keys))
             info = {"format": FORMAT, "first": extent.first, "end": extent.end}
             file.writestr(INFO, json.dumps(info | {"from": extent.since, "to": extent.until}) + "\n")
-            checked = _check(checkpoint, keys, keep, extent, earlier)
+            checked = check_part(checkpoint, keys, keep, extent, earlier)
             for each in earlier:
                 file.writestr(f"{EARLIER}/{Checkpoint.parse(Note.parse(each).text).size}", each)
         os.replace(beside, target)
@@ -128,14 +66,14 @@ def check_bundle(source: Path, keys: Keys | None = None, earlier: Sequence[str] 
     `earlier`: signed checkpoints that one kept, from which the trail must go on. Raises TrailError, OSError.
     """
     with opened(source) as (read, names):
-        info = _info(read(INFO))
+        extent = _extent(read(INFO))
         found = keys or Keys.parse(_text(read(KEYS)))
         inside = [_text(read(name)) for name in names if name.startswith(f"{EARLIER}/")]
         raw = _text(read(CHECKPOINT))
         size = open_checkpoint(raw, found.trail).size
         kept = {each: open_checkpoint(each, found.trail).size for each in earlier}
         comparable = [each for each in earlier if kept[each] <= size]
-        checked = _check(raw, found, read, info, [*inside, *comparable])
+        checked = check_part(raw, found, read, extent, list(dict.fromkeys([*inside, *comparable])))
         checked.own_keys = keys is None
         checked.older_than = [known for known in kept.values() if known > size]
         return checked
@@ -172,28 +110,7 @@ def _reader(files: dict[str, Path] | dict[str, zipfile.Path]) -> Read:
     return read
 
 
-def _check(raw: str, keys: Keys, read: Read, extent: Extent, earlier: Sequence[str]) -> Checked:
-    checkpoint = open_checkpoint(raw, keys.trail)
-    checked = Checked(checkpoint, extent, keys, own_keys=False)
-    if not 0 <= extent.first <= extent.end <= checkpoint.size:
-        raise Malformed(f"the bundle names entries that a tree of {checkpoint.size} does not have")
-    with suppress(UnknownKey):
-        checked.cosigned = cosignatures(raw, keys.witnesses)
-    for each in earlier:
-        witness = Witness(keys.trail, each, proofs_from(read))
-        checked.goes_on_from.append(witness.size)
-        witness.check(raw)
-
-    def seen(first: int, leaves: Sequence[Leaf]) -> None:
-        mine = leaves[max(0, extent.first - first) : extent.end - first]
-        checked.entries += len(mine)
-        checked.in_period += sum(extent.covers(leaf) for leaf in mine)
-
-    TreeCheck(checkpoint, read, seen).run(extent.first, extent.end)
-    return checked
-
-
-def _info(content: bytes) -> Extent:
+def _extent(content: bytes) -> Extent:
     try:
         info = json.loads(content)
         extent = Extent(int(info["first"]), int(info["end"]), info["from"], info["to"])

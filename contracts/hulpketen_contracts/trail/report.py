@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from hulpketen_contracts.trail.bundle import Checked
 from hulpketen_contracts.trail.leaf import Leaf
+from hulpketen_contracts.trail.part import Checked
 from hulpketen_contracts.trail.proof import Proven
 
 

@@ -75,7 +75,7 @@ def read(headers: Headers, value: bytes | None) -> Entry:
     if not _uuid(found.id) or not _source(found.source):
         raise DecodeError("bad-headers", "ce_id or ce_source has another form than the chain's own")
     data = _data(value)
-    person = _id(data.get("person") or data.get("subject"))
+    about = about_of(data, found.traceparent)
     return Entry(
         found.id,
         _time(found.time),
@@ -83,12 +83,19 @@ def read(headers: Headers, value: bytes | None) -> Entry:
         found.source,
         _organisation(data),
         _ACTIVITIES[found.type] or _plain(data.get("activity")),
-        person,
-        _about(person, _id(data.get("case")), _trace(data, found.traceparent)),
+        about.get("person"),
+        about,
         found.committed + (value or b""),
         _id(data.get("into")) if found.type == PersonMerged.TYPE else None,
         found.traceparent,
     )
+
+
+def about_of(data: Document, traceparent: str | None = None) -> Document:
+    """What leads to an entry, from its data: the person, the case, and the trace (which `traceparent` may say)."""
+    person, case = _id(data.get("person") or data.get("subject")), _id(data.get("case"))
+    found = {"person": person, "case": case, "trace": _trace(data, traceparent)}
+    return {name: value for name, value in found.items() if value}
 
 
 def leaf(entry: Entry, key: Key | None) -> Document:
@@ -161,11 +168,6 @@ def _organisation(data: Document) -> str | None:
         if name in data:
             return _plain(data[name])
     return None
-
-
-def _about(person: str | None, case: str | None, trace: bytes | None) -> Document:
-    found = {"person": person, "case": case, "trace": trace}
-    return {name: value for name, value in found.items() if value}
 
 
 def _trace(data: Document, traceparent: str | None) -> bytes | None:
