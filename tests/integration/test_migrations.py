@@ -210,7 +210,7 @@ async def test_the_command_names_indexes_of_no_list_and_drops_them_when_told(
     await database["entries"].create_index("whatever")
     plan = await command(stack_infra, database, "--service", "audit", "--plan")
     assert plan.stdout.splitlines()[0] == "audit: version 0 of 1"
-    assert "  there   entries (type, at, _id): search()\n" in plan.stdout
+    assert "  there   entries (type, at, _id): search()" in plan.stdout
     assert plan.stdout.splitlines()[-1] == "  unknown entries whatever_1: in no list"
 
     done = await command(stack_infra, database, "--service", "audit")

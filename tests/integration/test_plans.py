@@ -19,6 +19,7 @@ from hulpketen_contracts import Position, ProcessingLogged
 import services
 from services.audit.access_store import AccessStore
 from services.audit.checkpoints import CheckpointStore
+from services.audit.resident_store import ResidentStore
 from services.audit.store import TrailStore
 from services.audit.witness_store import WitnessStore
 from services.chassis.keys import FileKeyProvider
@@ -51,7 +52,7 @@ NO_STORES = {"Gauges", "DatabaseCheck", "Migrator", "MeasuredFeeds"}
 STORES = {
     MongoStore, LogStore, DeadLetters, Answers, MongoLeases, MongoIncarnation, ProcessingLog, KmsKeyProvider,
     RestoredDatabase, Aliases, MongoFeeds, IntakeStore, MatchingStore, NotificationsStore, TrailStore,
-    CheckpointStore, WitnessStore, AccessStore, MongoSessions,
+    CheckpointStore, WitnessStore, AccessStore, ResidentStore, MongoSessions,
 }  # fmt: skip
 
 
