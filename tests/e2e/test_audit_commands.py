@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -39,9 +40,10 @@ class Machine:
         """The exit code of `hulpketen audit …`, its lines, and what it said beside them."""
         return await self.execute(str(COMMAND), "audit", *words, "--data", str(self.data))
 
-    async def execute(self, *line: str) -> tuple[int, list[str], str]:
+    async def execute(self, *line: str, **environment: str) -> tuple[int, list[str], str]:
+        pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            *line, cwd=self.home, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            *line, cwd=self.home, stdout=pipe, stderr=pipe, env={**os.environ, **environment}
         )
         async with asyncio.timeout(WITHIN_S):
             out, error = await process.communicate()
@@ -77,6 +79,13 @@ async def verifies_proves_and_exports(machine: Machine) -> None:
     code, lines, said = await machine.run("verify")
     assert (code, said) == (0, "")
     assert f"goes on from the checkpoint of {size} entries that was kept" in lines
+
+    # From elsewhere, with nothing but an address and a token.
+    there = [str(COMMAND), "audit", "verify", "--url", machine.stack.addresses["audit"], "--memory", "elsewhere.json"]
+    code, lines, said = await machine.execute(*there, TOKEN=machine.stack.token("auditor"))
+    assert (code, lines[0]) == (0, "trail: localhost/hulpketen/1"), said
+    code, _, said = await machine.execute(*there, TOKEN=machine.stack.token("sender"))
+    assert (code, "403" in said, len(said.splitlines())) == (1, True, 1)
 
     event = machine.audit["entries"].find_one({"about.person": {"$exists": True}})["eventId"]
     assert (await machine.run("prove", event, "-o", "entry.tlog-proof"))[0] == 0
