@@ -91,7 +91,7 @@ class Place:
     def checkpoint(self) -> str | None:
         """The last checkpoint that was written."""
         found = self.read(CHECKPOINT)
-        return found.decode() if found is not None else None
+        return found.decode(errors="replace") if found is not None else None
 
     def clear(self, folder: str) -> None:
         """Remove the partial tiles in this folder, which a full one makes superfluous; and what a crash left there."""

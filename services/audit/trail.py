@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
+
+from hulpketen_contracts.trail.errors import TrailError
 
 from services.audit import metrics
 from services.audit.announcing import Announcer
@@ -89,12 +92,7 @@ class Trail:
 
     async def reach(self) -> int:
         """How many entries were signed, so that there must be as many; 0 where it is known that they are lost."""
-        last = await self.checkpoints.last()
-        text = await asyncio.to_thread(self.place.checkpoint) if self.place else None
-        if (text is None and last is None) or await self.checkpoints.stopped():
-            return 0
-        there = self.key.read(text).size if text and self.key else 0
-        return max(there, last.size if last else 0)
+        return await reach(self.checkpoints, self.place, self.key)
 
     async def newest(self) -> Signed | None:
         """The checkpoint over the most entries."""
@@ -104,3 +102,16 @@ class Trail:
     async def _announced(self) -> str | None:
         known = (await self._service.store.load([STREAM])).get(STREAM)
         return announced_checkpoint(known["state"] if known else None, self.key.origin if self.key else "")
+
+
+async def reach(checkpoints: CheckpointStore, place: Place | None, key: LogKey | None) -> int:
+    """How many entries must be there, as far as can be seen: a second place that is away or damaged says nothing, since
+    entries are added without it, too. Raises StoreUnavailable."""
+    if await checkpoints.stopped():
+        return 0
+    last = await checkpoints.last()
+    there = 0
+    with suppress(OSError, TrailError):
+        if place and key and (text := await asyncio.to_thread(place.checkpoint)):
+            there = key.read(text).size
+    return max(there, last.size if last else 0)

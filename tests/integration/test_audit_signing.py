@@ -16,6 +16,7 @@ from services.audit.domain.entry import read
 from services.audit.place import Place
 from services.audit.rebuilding import Rebuild
 from services.audit.store import TrailBroken, TrailStore
+from services.audit.trail import reach
 from services.chassis.keys import FileKeyProvider
 from services.chassis.pipeline.errors import LeaseLost, StoreUnavailable
 from services.chassis.service import now
@@ -118,7 +119,7 @@ def cut_short(file: Path) -> None:
 
 def altered(file: Path) -> None:
     content = bytearray(file.read_bytes())
-    content[40] ^= 1
+    content[40] ^= 0x81
     file.write_bytes(content)
 
 
@@ -171,6 +172,20 @@ async def test_a_database_that_has_less_than_others_saw_signed_signs_nothing_and
 
     with pytest.raises(TrailBroken):
         await writer(database, reach=signed).handle([numbered(15)])
+
+
+async def test_entries_are_added_whatever_the_second_place_says_but_not_in_the_place_of_those_that_were_signed(
+    database: Database, tmp_path: Path
+) -> None:
+    await add(database, 0, 20)
+    await signer(database, tmp_path).step()
+    store, place, key = CheckpointStore(database), Place(tmp_path, 1), log_key(provider_of(database))
+    assert await reach(store, None, None) == await reach(store, place, key) == 20
+    await database["checkpoints"].delete_many({})
+    assert (await reach(store, None, None), await reach(store, place, key)) == (0, 20)
+    for damage in (cut_short, Path.unlink, Path.mkdir):
+        damage(tmp_path / "1/checkpoint")
+        assert await reach(store, place, key) == 0
 
 
 async def test_a_checkpoint_with_a_wrong_signature_stops_the_signing(database: Database, tmp_path: Path) -> None:
