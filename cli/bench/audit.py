@@ -40,13 +40,13 @@ from services.chassis.service import now
 from services.chassis.settings import MongoSettings
 from services.chassis.web import spare_collector
 
-BATCH = 2000
+BATCH = 4_000
 """What the service takes at once."""
 PART = 100_000
 _CHECKPOINT_ENTRIES = 10_000
 _PROOFS = 200
-_CACHE_MB = 1_024
-"""A laptop's 48 MB would not hold the indexes of a million entries: a server's database has gigabytes."""
+_CACHE_MB = 4_096
+"""A laptop's 48 MB would not hold a million entries and their indexes: MongoDB takes half of a server's memory."""
 _POOL = 50
 
 

@@ -17,7 +17,7 @@ from services.chassis.pipeline.errors import LeaseLost, StoreUnavailable
 from services.chassis.pipeline.model import DeadLetter, Record
 from services.chassis.telemetry import RecordSpan, start_record_span
 
-PIECE = 500
+PIECE = 1_000
 """How many records of a batch are added at once."""
 
 Bury = Callable[[Sequence[DeadLetter]], Awaitable[None]]

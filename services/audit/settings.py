@@ -35,7 +35,7 @@ class AuditSettings(Section):
         100_000, ge=1, le=10_000_000, description="How many entries an auditor's export may have at most."
     )
     batch_size: int = Field(
-        2_000,
+        4_000,
         ge=1,
         le=5_000,
         description="Most records that the audit takes at once; while the database has a part of them, the next part "
