@@ -12,7 +12,7 @@ install: ## Set up .venv; does nothing when nothing changed
 up: install ## The whole chain on this machine, until Ctrl-C
 	@.venv/bin/hulpketen up
 
-test: install ## All tests but those with containers; in under five minutes on two cores
+test: install ## All tests but those with containers; nine minutes on two cores
 	@.venv/bin/pytest -n 2 --dist loadfile
 
 test-containers: install ## The tests on Apache Kafka and MongoDB in containers, and on Keycloak; skipped where there is none

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import bson
+from pymongo import ReplaceOne
 from pymongo.collection import Collection as MongoCollection
 
 from deploy.backup.archive import FORMAT, BackupError, Document, reading
@@ -64,14 +65,14 @@ def load(client: Client, path: Path, keys: list[Any], plan: Plan) -> Checked:
         if checked.keys:
             client[name].drop_collection(KEYS)
         else:
-            _empty(client, name)
+            _empty(client, name, plan.erased)
     with reading(path, keys) as found:
         next(found)
         for _ in _collections(found, path, _Loading(client, plan.databases)):
             pass
     whole = set(plan.databases) == set(SERVICES)
     for name in () if checked.keys else plan.databases.values():
-        _mark(client, name, checked.taken_at, whole, plan.erased)
+        _mark(client, name, checked.taken_at, whole)
     return checked
 
 
@@ -107,17 +108,19 @@ def _free(client: Client, service: str, name: str, only: Collection[str] | None,
             raise BackupError(f"the database {name} is not empty: --replace drops what is in it")
 
 
-def _empty(client: Client, name: str) -> None:
-    """First the mark, so that no service begins on what is half there."""
+def _empty(client: Client, name: str, erased: Collection[str]) -> None:
+    """First the mark, so that no service begins on what is half there; and who was erased, which the rest of the
+    database says only until it is dropped: a restore that breaks off is run again."""
     client[name][MARK].update_one({"_id": "mark"}, {"$set": {"status": RESTORING}}, upsert=True)
+    if erased:
+        known = [ReplaceOne({"_id": each}, {"_id": each}, upsert=True) for each in sorted(erased)]
+        client[name][ERASURES].bulk_write(known, ordered=False)
     for each in client[name].list_collection_names():
-        if each not in (MARK, KEYS) and not each.startswith("system."):
+        if each not in (MARK, KEYS, ERASURES) and not each.startswith("system."):
             client[name].drop_collection(each)
 
 
-def _mark(client: Client, name: str, taken_at: datetime, whole: bool, erased: Collection[str]) -> None:
-    if erased:
-        client[name][ERASURES].insert_many([{"_id": each} for each in sorted(erased)])
+def _mark(client: Client, name: str, taken_at: datetime, whole: bool) -> None:
     broker = client[name]["incarnation"].find_one({"_id": "broker"}) or {}
     held = client[name][MARK].find_one({"_id": "mark"}) or {}
     mark = {

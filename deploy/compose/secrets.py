@@ -42,6 +42,7 @@ def main() -> None:
     _services(vault)
     _kafka(vault)
     _own(VOLUMES / "kafka", KAFKA)
+    _cluster_id(VOLUMES / "kafka" / "cluster.id")
     _give("secrets-mongo", "keyfile", base64.b64encode(vault.secret("mongo-keyfile").encode()).decode(), MONGO)
     vault.secret("mongo-admin")
     _own(VOLUMES / "mongo", MONGO)
@@ -50,6 +51,12 @@ def main() -> None:
     _keycloak(vault, url)
     authority = _certificates(url)
     _describe(vault, url, authority)
+
+
+def _cluster_id(path: Path) -> None:
+    """Kafka's way to write a random UUID: 22 characters of base64, of which the first is no dash."""
+    if not path.exists():
+        _write(path, "A" + base64.urlsafe_b64encode(secrets.token_bytes(16)).decode()[1:22], KAFKA)
 
 
 class Vault:

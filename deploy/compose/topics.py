@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
 from pydantic import BaseModel
 
@@ -36,7 +37,7 @@ def main() -> None:
         try:
             users = desired(PROFILE, _partners(cluster)).users
             break
-        except KafkaException as error:
+        except (KafkaException, KafkaError, TimeoutError) as error:
             if time.monotonic() > end:
                 sys.exit(f"Kafka did not answer within {_WITHIN_S:.0f} s: {error}; look at its log")
         time.sleep(0.5)

@@ -38,6 +38,7 @@ _WITHIN_S = 30
 _SCRAM = ScramMechanism.SCRAM_SHA_512
 _ITERATIONS = 4096
 _DIRECTORY = "directory"
+_READ_S = 60.0
 
 
 class PasswordMissing(Exception):
@@ -209,13 +210,16 @@ async def _organisations(settings: KafkaSettings) -> list[str]:
     consumer = AIOKafkaConsumer(
         _DIRECTORY, **connection(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
     )
-    await consumer.start()
     try:
-        ends = await consumer.end_offsets(consumer.assignment())
-        while any([await consumer.position(place) < end for place, end in ends.items()]):
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                for record in records:
-                    _take(record, latest)
+        async with asyncio.timeout(_READ_S):
+            await consumer.start()
+            ends = await consumer.end_offsets(consumer.assignment())
+            while any([await consumer.position(place) < end for place, end in ends.items()]):
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    for record in records:
+                        _take(record, latest)
+    except TimeoutError as error:
+        raise DirectoryUnread(f"the topic directory was not read to its end within {_READ_S:.0f} s") from error
     finally:
         await consumer.stop()
     return sorted(organisation for organisation, (_, kafka) in latest.items() if kafka)

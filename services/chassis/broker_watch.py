@@ -9,7 +9,8 @@ from aiokafka.errors import KafkaError
 from hulpketen_contracts import TOPICS
 from hulpketen_contracts.catalogue import own_topics
 
-from services.chassis.kafka import KafkaAdmin, KafkaProducer, KafkaSubscriber
+from services.chassis.kafka import KafkaProducer, KafkaSubscriber
+from services.chassis.kafka_admin import KafkaAdmin
 from services.chassis.kafka_rights import READ, WRITE
 from services.chassis.logs import get_logger
 from services.chassis.pipeline.incarnation import Incarnation

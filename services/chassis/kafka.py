@@ -5,20 +5,27 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAlreadyExistsError
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    KafkaError,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+    UnknownProducerId,
+)
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker as FastStreamBroker
 from faststream.kafka.annotations import KafkaMessage
 
 from services.chassis import metrics
 from services.chassis.kafka_connection import connection, security
-from services.chassis.kafka_rights import APPLY, Described, check_door, check_topics
+from services.chassis.kafka_rights import APPLY
 from services.chassis.kafka_tie import tie
 from services.chassis.logs import get_logger
 from services.chassis.loops import BatchLoop, Handle
@@ -27,7 +34,7 @@ from services.chassis.preflight import NotReady
 from services.chassis.settings import KafkaSettings
 
 log = get_logger(__name__)
-ANSWER_S = 5.0
+_SPENT = (OutOfOrderSequenceNumber, ProducerFenced, UnknownProducerId, InvalidProducerIdMapping, InvalidProducerEpoch)
 
 
 async def _undecoded(_: object) -> None:
@@ -110,6 +117,8 @@ class KafkaProducer:
             await asyncio.wait(futures, timeout=timeout)
             self._in_flight.difference_update(futures)
         acks = [_ack(future) for future in futures] + [None] * (len(records) - len(futures))
+        if any(_spent(future) for future in futures):
+            self.cluster = ""  # no send of this producer gets through any more: the next look makes another
         if None not in acks:
             self._waits.over()
         types = (metrics.type_of(record.headers.get("ce_type")) for record in records)
@@ -121,6 +130,11 @@ class KafkaProducer:
 def _partition(key: bytes | None, every: Sequence[int], available: Sequence[int]) -> int:
     """The same partition for the same key. aiokafka's own hash, in Python, takes twenty times as long."""
     return every[zlib.crc32(key or b"") % len(every)]
+
+
+def _spent(future: asyncio.Future[Any]) -> bool:
+    """Whether the numbers that make a producer idempotent have a gap now: the broker then refuses all that comes."""
+    return future.done() and not future.cancelled() and isinstance(future.exception(), _SPENT)
 
 
 def _ack(future: asyncio.Future[Any]) -> Ack | None:
@@ -138,6 +152,7 @@ class KafkaSubscriber:
         self._group = group
         self._batch = batch
         self._loop = BatchLoop(handle)
+        self._waits = log.waits("consumer_refused", group=group)
         self._broker = FastStreamBroker(
             settings.bootstrap.split(","),
             security=security(settings),
@@ -166,8 +181,10 @@ class KafkaSubscriber:
         """Subscribe. Raises KafkaError while the broker is away, and NotReady where the group may not be joined."""
         try:
             await self._broker.start()
-        except GroupAuthorizationFailedError as error:
+        except BaseException as error:
             await self._broker.stop()
+            if not isinstance(error, GroupAuthorizationFailedError):
+                raise
             who = self._settings.sasl_username or "this service"
             raise NotReady(f"{who} may not read the group {self._group}", APPLY) from error
         self._loop.healthy = True
@@ -186,7 +203,15 @@ class KafkaSubscriber:
     async def _next(self, consumer: AIOKafkaConsumer) -> tuple[Any, ...]:
         """Wait for records. FastStream's own way sleeps after each look that finds nothing, and while it sleeps what
         comes waits."""
-        found = await consumer.getmany(timeout_ms=self._settings.poll_timeout_ms, max_records=self._batch)
+        try:
+            found = await consumer.getmany(timeout_ms=self._settings.poll_timeout_ms, max_records=self._batch)
+        except KafkaError as error:
+            # FastStream sleeps and tries again, without a word.
+            self._loop.healthy = False
+            self._waits.say(error=error)
+            raise
+        self._waits.over()
+        self._loop.healthy = True
         return tuple(record for records in found.values() for record in records)
 
     @property
@@ -202,72 +227,3 @@ class KafkaSubscriber:
         ]
         await self._loop.until_safe(records)
         await message.ack()
-
-
-class KafkaAdmin:
-    """Topics, the identity of the cluster, and how far groups have come."""
-
-    def __init__(self, settings: KafkaSettings) -> None:
-        self._settings = settings
-        self._client: AIOKafkaAdminClient | None = None
-
-    async def cluster_id(self) -> str:
-        """The cluster's id: another one than before means another log. Raises KafkaError, TimeoutError."""
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                client = await self._connected()
-                described = await client.describe_cluster()
-        except BaseException:
-            await self.close()
-            raise
-        return str(described["cluster_id"])
-
-    async def make_topics(self, names: Iterable[str], partitions: int | None = None) -> None:
-        """Make the topics that are not there; with the partitions of the settings if no other number is given."""
-        client = await self._connected()
-        missing = set(names) - set(await client.list_topics())
-        for name in sorted(missing):
-            topic = NewTopic(name, partitions or self._settings.partitions, 1)
-            try:
-                await client.create_topics([topic])
-            except TopicAlreadyExistsError:
-                continue
-
-    async def ensure_topics(self, wanted: Mapping[str, Collection[int]], partitions: int | None = None) -> None:
-        """Make these topics, or where others make them see that they are there and that we may do with each what is
-        wanted (kafka_rights: READ, WRITE). Raises NotReady, KafkaError."""
-        if self._settings.make_topics:
-            await self.make_topics(wanted, partitions)
-            return
-        client = await self._connected()
-        answer = await client._send_request(Described(wanted))
-        check_topics(
-            answer, wanted, partitions or self._settings.partitions, self._settings.sasl_username or "this service"
-        )
-
-    async def check_door(self) -> None:
-        """Raises NotReady where a broker answers and does not let us in."""
-        await check_door(connection(self._settings))
-
-    async def committed(self, group: str, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
-        """The offset after the last one that the group committed; -1 where it never did."""
-        client = await self._connected()
-        wanted = [TopicPartition(topic, partition) for topic, partition in partitions]
-        offsets = await client.list_consumer_group_offsets(group, partitions=wanted)
-        # Of a group that has none yet, or whose coordinator has just come, Kafka may answer nothing at all.
-        return dict.fromkeys(partitions, -1) | {(tp.topic, tp.partition): int(o.offset) for tp, o in offsets.items()}
-
-    async def close(self) -> None:
-        """Disconnect."""
-        if self._client:
-            client, self._client = self._client, None
-            await client.close()
-
-    async def _connected(self) -> AIOKafkaAdminClient:
-        if self._client is None:
-            client = AIOKafkaAdminClient(
-                **connection(self._settings), request_timeout_ms=self._settings.request_timeout_ms
-            )
-            await client.start()
-            self._client = client
-        return self._client

@@ -13,6 +13,7 @@ from services.chassis.preflight import NotReady
 from services.chassis.settings import KafkaSettings
 
 _WAIT_MS = 500
+_MOST_EMPTY = 60  # looks in a row: half a minute
 Take = Callable[[Sequence[Record]], Awaitable[object]]
 
 
@@ -28,13 +29,16 @@ class KafkaLog:
 
         Raises KafkaError, and what `take` raises.
         """
-        consumer, count = self._consumer(), 0
-        await consumer.start()
+        consumer, count, empty = self._consumer(), 0, 0
         try:
+            await consumer.start()
             places = await _assigned(consumer, topics)
             ends = await consumer.end_offsets(places) if places else {}
             while places := [place for place in places if await consumer.position(place) < ends[place]]:
                 found = await consumer.getmany(*places, timeout_ms=_WAIT_MS, max_records=self._batch)
+                empty = 0 if found else empty + 1
+                if empty > _MOST_EMPTY:
+                    raise NotReady("the broker holds less of a topic than it said", "see whether it lost its log")
                 records = [
                     Record(r.topic, r.partition, r.offset, r.key, r.value, r.headers)
                     for batch in found.values()
@@ -50,8 +54,8 @@ class KafkaLog:
     async def reaches_back(self, topics: Sequence[str], to: datetime) -> bool | None:
         """Whether these topics hold all since then; None where they hold nothing. Raises KafkaError."""
         consumer = self._consumer()
-        await consumer.start()
         try:
+            await consumer.start()
             places = await _assigned(consumer, topics)
             ends = await consumer.end_offsets(places) if places else {}
             firsts = await consumer.beginning_offsets(places) if places else {}
@@ -96,5 +100,8 @@ async def _older(consumer: AIOKafkaConsumer, place: TopicPartition, first: int, 
     """Whether the first record of a partition whose beginning is gone is older than this; False where none is left."""
     if first >= end:
         return False
-    record = await consumer.getone(place)
+    found = (await consumer.getmany(place, timeout_ms=_WAIT_MS * _MOST_EMPTY, max_records=1)).get(place)
+    if not found:
+        raise NotReady("the broker holds less of a topic than it said", "see whether it lost its log")
+    record = found[0]
     return datetime.fromtimestamp(record.timestamp / 1000, UTC) <= than

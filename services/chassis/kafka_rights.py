@@ -82,8 +82,11 @@ class Described(Request[_DescribedStruct]):  # type: ignore[misc]
         return request_struct_class(self._topics, False, False, True)
 
 
-def check_topics(answer: Any, wanted: Mapping[str, Collection[int]], partitions: int, user: str) -> None:
-    """`wanted`: the operations that a service needs, by topic. Raises NotReady with the first thing that is wrong."""
+def check_topics(answer: Any, wanted: Mapping[str, Collection[int]], partitions: int | None, user: str) -> None:
+    """`wanted`: the operations that a service needs, by topic; `partitions`: of each topic, None: any number.
+
+    Raises NotReady with the first thing that is wrong.
+    """
     found = {topic["topic"]: topic for topic in answer.to_object()["topics"]}
     for name, operations in wanted.items():
         topic = found.get(name)
@@ -95,7 +98,7 @@ def check_topics(answer: Any, wanted: Mapping[str, Collection[int]], partitions:
             # Below 0: a broker that does not tell.
             if operation in operations and not (rights < 0 or rights >> operation & 1):
                 raise NotReady(f"{user} may not {word} the topic {name}", APPLY)
-        if topic and len(topic["partitions"]) != partitions:
+        if topic and partitions and len(topic["partitions"]) != partitions:
             raise NotReady(
                 f"the topic {name} has {len(topic['partitions'])} partitions, and KAFKA_PARTITIONS says {partitions}",
                 "correct the setting, or give the topic more with `hulpketen topics apply`",

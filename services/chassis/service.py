@@ -16,7 +16,8 @@ from hulpketen_contracts import CATALOGUE
 
 from services.chassis.broker_watch import BrokerWatch
 from services.chassis.catching_up import catch_up_of
-from services.chassis.kafka import KafkaAdmin, KafkaProducer, KafkaSubscriber
+from services.chassis.kafka import KafkaProducer, KafkaSubscriber
+from services.chassis.kafka_admin import KafkaAdmin
 from services.chassis.keys import DerivedKey, KeyProvider
 from services.chassis.logs import Waits, get_logger
 from services.chassis.measuring import EVERY_S, BatchHandler, Gauges, measured
@@ -104,6 +105,7 @@ class Service:
         self._every: list[tuple[str, float, Hook]] = []
         self._on_stop: list[Hook] = []
         self._publishing = log.waits("work_waits", "work_failed", work="publish")
+        self._ending = log.waits("work_waits", "work_failed", work="stop")
         self._database_answers = False
         self.letters = DeadLetters(self.database, self.keys)
         references = {event.TOPIC for event in CATALOGUE.values() if event.REFERENCE}
@@ -214,8 +216,8 @@ class Service:
             for task in going_on:
                 task.cancel()
             await asyncio.gather(*going_on, return_exceptions=True)
-        for hook in self._on_stop:
-            await hook()
+        for hook in self._on_stop:  # one that fails, the database being away, keeps no other from its end
+            await _quietly(self._ending, hook())
         if self._background:
             await asyncio.wait(self._background, timeout=self.settings.http.shutdown_s)
         with suppress(StoreUnavailable):

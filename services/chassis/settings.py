@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    FilePath,
     SecretStr,
     ValidationError,
     ValidationInfo,
@@ -19,6 +21,8 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
 
 from services.chassis.keys_settings import KeysSettings as KeysSettings  # noqa: PLC0414 - others import it from here
 from services.chassis.section import Section as Section  # noqa: PLC0414
@@ -78,11 +82,11 @@ class KafkaSettings(Section):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How the connection is protected."
     )
-    ca_file: Path | None = Field(
+    ca_file: FilePath | None = Field(
         None, description="Certificates of the authorities to trust, as PEM; the system's if not set."
     )
-    cert_file: Path | None = Field(None, description="The service's own certificate, as PEM, for mutual TLS.")
-    key_file: Path | None = Field(None, description="The key of that certificate, as PEM.")
+    cert_file: FilePath | None = Field(None, description="The service's own certificate, as PEM, for mutual TLS.")
+    key_file: FilePath | None = Field(None, description="The key of that certificate, as PEM.")
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
         "SCRAM-SHA-512", description="How the service signs in, with a SASL protocol."
     )
@@ -101,6 +105,28 @@ class KafkaSettings(Section):
     def _name_and_password(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if (value is None) != (info.data.get("sasl_username") is None):
             raise ValueError("must be set together with KAFKA_SASL_USERNAME")
+        if value is None and info.data.get("security_protocol", "").startswith("SASL"):
+            raise ValueError("must be set, with KAFKA_SASL_USERNAME, for this KAFKA_SECURITY_PROTOCOL")
+        return value
+
+    @field_validator("key_file")
+    @classmethod
+    def _usable(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        """Tried here, where the answer can name the setting."""
+        ca, cert = info.data.get("ca_file"), info.data.get("cert_file")
+        if value and not cert:
+            raise ValueError("must be set together with KAFKA_CERT_FILE")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            if ca:
+                context.load_verify_locations(ca)
+        except (ssl.SSLError, OSError) as error:
+            raise ValueError("KAFKA_CA_FILE holds no certificates as PEM") from error
+        try:
+            if cert:
+                context.load_cert_chain(cert, value)
+        except (ssl.SSLError, OSError) as error:
+            raise ValueError("KAFKA_CERT_FILE and KAFKA_KEY_FILE are no certificate with its key, as PEM") from error
         return value
 
 
@@ -126,6 +152,15 @@ class MongoSettings(Section):
     def _is_mongodb(cls, value: SecretStr) -> SecretStr:
         if not value.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
             raise ValueError("must begin with mongodb:// or mongodb+srv://")
+        try:
+            # Its files are read, and an address behind +srv is not asked for.
+            if value.get_secret_value().startswith("mongodb://"):
+                MongoClient(value.get_secret_value(), connect=False).close()
+        except (PyMongoError, OSError, ValueError) as error:
+            # The driver's own words may repeat the password.
+            raise ValueError(
+                "cannot be used: escape @ : / % in name and password (%40 %3A %2F %25), and see that its files exist"
+            ) from error
         return value
 
 
@@ -238,7 +273,7 @@ def load(composition: type[Settings]) -> Settings:
         except ValidationError as error:
             wrong += [_complaint(section, detail) for detail in error.errors(include_url=False, include_input=False)]
     if wrong:
-        _refuse(wrong)
+        refuse(wrong)
     return composition.model_validate(values)
 
 
@@ -255,7 +290,8 @@ def _complaint(section: type[Section], detail: ErrorDetails) -> str:
     return f"{variable(section, field)} {what}{allowed}"
 
 
-def _refuse(wrong: list[str]) -> NoReturn:
+def refuse(wrong: list[str]) -> NoReturn:
+    """Say on standard error what is wrong with settings, a line each, and exit 2."""
     for line in wrong:
         sys.stderr.write(f"setting {line}\n")
     raise SystemExit(2)

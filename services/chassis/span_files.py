@@ -23,9 +23,12 @@ class FileExporter(SpanExporter):
     def __init__(self, directory: Path, service: str, file_bytes: int, files: int) -> None:
         self._directory, self._service = directory, service
         self._file_bytes, self._files = file_bytes, files
-        self._written, self._rotated = 0, 0
+        self._written = 0
         directory.mkdir(parents=True, exist_ok=True)
         self._path = directory / f"{service}-{os.getpid()}.jsonl"
+        # A container's process may have the number of the one before it.
+        earlier = directory.glob(f"{self._path.stem}-*.jsonl")
+        self._rotated = max((int(n) for p in earlier if (n := p.stem.rpartition("-")[2]).isdecimal()), default=0)
         self._file: IO[str] = self._open()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -58,9 +61,17 @@ class FileExporter(SpanExporter):
     def _prune(self) -> None:
         """Remove the oldest files of this service, so that with the one about to be opened there are `files`."""
         found = [path for path in self._directory.glob(f"{self._service}-*.jsonl") if path != self._path]
-        oldest_first = sorted(found, key=lambda path: path.stat().st_mtime_ns)
+        oldest_first = sorted(found, key=_changed)
         for path in oldest_first[: max(0, len(found) - self._files + 1)]:
             path.unlink(missing_ok=True)
+
+
+def _changed(path: Path) -> int:
+    """When a file was last written to; 0 where another process removed it meanwhile."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def encode_spans(spans: Sequence[ReadableSpan]) -> str:

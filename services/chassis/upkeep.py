@@ -8,7 +8,8 @@ from itertools import count
 
 from services.chassis import metrics
 from services.chassis.housekeeping import Housekeeper
-from services.chassis.kafka import KafkaAdmin, KafkaProducer
+from services.chassis.kafka import KafkaProducer
+from services.chassis.kafka_admin import KafkaAdmin
 from services.chassis.logs import get_logger
 from services.chassis.loops import work_under
 from services.chassis.mongo.dead_letters import DeadLetters

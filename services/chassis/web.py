@@ -36,7 +36,7 @@ from services.chassis.pipeline.errors import (
     WriteRefused,
 )
 from services.chassis.problems import MEDIA_TYPE, TOO_LARGE, UNREADABLE, Problem, field_errors
-from services.chassis.settings import ChassisSettings, HttpSettings
+from services.chassis.settings import ChassisSettings, HttpSettings, refuse
 
 _NO_TELEMETRY_OF_ITS_OWN: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 _KEEP_ALIVE_S = 30
@@ -116,10 +116,16 @@ def create_app(
 
 
 def serve(app: App, http: HttpSettings) -> None:
-    """Run the application until SIGTERM or SIGINT; sets up the log and traces of this process. Exit 1: port taken."""
+    """Run the application until SIGTERM or SIGINT; sets up the log and traces of this process.
+
+    Exit 1: port taken; exit 2: a setting is wrong.
+    """
     settings: ChassisSettings = app.state.settings
     logs.configure(app.title, settings.log.level)
-    telemetry.setup(app.title, settings.telemetry)
+    try:
+        telemetry.setup(app.title, settings.telemetry)
+    except OSError as error:
+        refuse([f"TELEMETRY_DIRECTORY is wrong: {error.filename} cannot be written to ({error.strerror})"])
     config = uvicorn.Config(
         app,
         host=http.host,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from time import time
 from typing import Protocol
 
@@ -97,7 +97,8 @@ class Delivery:
     async def close(self) -> None:
         """Stop, and let another process go on at once."""
         await self._stop()
-        await self._lease.release()
+        with suppress(StoreUnavailable):  # it runs out by itself
+            await self._lease.release()
 
     async def _stop(self) -> None:
         tasks, self._under_way = list(self._under_way.values()), {}
@@ -111,10 +112,16 @@ class Delivery:
         except (KafkaError, StoreUnavailable, OSError, TimeoutError) as error:
             self._waits_of(organisation.id).say(error=error)
         except NotReady as error:
-            self._reasons.setdefault(organisation.id, Reasons()).say(error)
+            self._reasons_of(organisation.id).say(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is said, and the next look begins again
+            self._waits_of(organisation.id).say(error=error, failed=True)
 
     def _waits_of(self, organisation: str) -> Waits:
-        return self._waits.setdefault(organisation, log.waits("delivery_waits", organisation=organisation))
+        waits = log.waits("delivery_waits", "delivery_failed", organisation=organisation)
+        return self._waits.setdefault(organisation, waits)
+
+    def _reasons_of(self, organisation: str) -> Reasons:
+        return self._reasons.setdefault(organisation, Reasons())
 
     async def _deliver(self, organisation: Organisation) -> None:
         """Send on until something changes or fails. A broker that lost its log is sent all that is kept, again."""
@@ -153,6 +160,7 @@ class Delivery:
         sent = acks.index(None) if None in acks else len(acks)
         if sent:
             self._waits_of(organisation).over()
+            self._reasons_of(organisation).mended()
             metrics.arrived("kafka", (line.times for line in lines[:sent] if not line.shared), since)
             await self._cursors.set_cursor(organisation, lines[sent - 1].n, incarnation)
         return sent == len(lines)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import TopicAuthorizationFailedError
 from confluent_kafka.admin import AclOperation, ResourceType
 from pymongo import MongoClient
@@ -26,13 +27,17 @@ async def test_a_user_may_do_what_it_was_allowed_and_nothing_else(kafka: Kafka) 
             await sending.send_and_wait(other, b"value")
 
 
-def test_a_killed_node_comes_back_with_its_log() -> None:
+async def test_a_killed_node_comes_back_with_its_log() -> None:
     with Kafka() as kafka:
-        kafka.make_topics("kept", partitions=3)
+        kafka.make_topics("kept")
+        async with AIOKafkaProducer(**kafka.client("admin")) as sending:
+            await sending.send_and_wait("kept", b"value")
         kafka.kill()
         kafka.start()
         kafka.wait_ready()
-        assert len(kafka.admin.list_topics(timeout=10).topics["kept"].partitions) == 3
+        async with AIOKafkaConsumer("kept", **kafka.client("admin"), auto_offset_reset="earliest") as reading:
+            async with asyncio.timeout(60):
+                assert (await reading.getone()).value == b"value"
 
 
 def test_a_killed_database_comes_back_with_what_it_had(mongo: Mongo) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AclOperation, NewTopic, ResourceType
 
-from services.chassis.kafka import KafkaAdmin, KafkaProducer, KafkaSubscriber
+from services.chassis.kafka import KafkaProducer, KafkaSubscriber
+from services.chassis.kafka_admin import KafkaAdmin
 from services.chassis.kafka_rights import READ, WRITE
 from services.chassis.pipeline.model import Outgoing, Record
 from services.chassis.preflight import NotReady

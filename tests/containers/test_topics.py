@@ -27,7 +27,8 @@ from deploy.kafka.desired import SERVICES
 from deploy.kafka.difference import Change
 from deploy.local.errors import StackError
 from services.chassis.broker_watch import topics_of
-from services.chassis.kafka import KafkaAdmin, KafkaProducer, KafkaSubscriber
+from services.chassis.kafka import KafkaProducer, KafkaSubscriber
+from services.chassis.kafka_admin import KafkaAdmin
 from services.chassis.kafka_connection import connection
 from services.chassis.kafka_rights import WRITE
 from services.chassis.pipeline.model import Outgoing, Record

@@ -196,3 +196,23 @@ def test_who_was_erased_since_is_erased_again(client: Client, places: dict[str, 
     assert known == {PERSON}
     file.load(client, {"intake": places["intake"]}, replace=True, erased=PERSON)
     assert [each["_id"] for each in client[places["intake"]][ERASURES].find()] == [PERSON]
+
+
+def test_a_restore_that_broke_off_still_knows_who_was_erased(
+    client: Client, places: dict[str, str], file: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(client, places, 1)
+    file.dump(client, places)
+    client[places["matching"]]["tombstones"].insert_one({"_id": PERSON, "at": datetime.now(UTC)})
+
+    def broken(*_: object) -> None:
+        raise BackupError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("deploy.backup.load._Loading.__call__", broken)
+        with pytest.raises(BackupError, match="the disk is full"):
+            file.load(client, places, replace=True, erased=PERSON)
+    assert erased_now(client, places.values()) == {PERSON}
+    file.load(client, places, erased=PERSON)
+    for name in places.values():
+        assert [each["_id"] for each in client[name][ERASURES].find()] == [PERSON]

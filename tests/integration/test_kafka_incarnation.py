@@ -11,7 +11,8 @@ import pytest
 from aiokafka.errors import KafkaError
 
 from deploy.local.stack import LocalStack
-from services.chassis.kafka import KafkaAdmin, KafkaProducer
+from services.chassis.kafka import KafkaProducer
+from services.chassis.kafka_admin import KafkaAdmin
 from services.chassis.pipeline.model import Outgoing
 from services.chassis.settings import KafkaSettings
 

@@ -16,7 +16,7 @@ from pymongo import AsyncMongoClient
 from deploy.local import binaries, ports
 from deploy.local.services import Elsewhere
 from deploy.local.stack import LocalStack
-from services.chassis.kafka import KafkaAdmin
+from services.chassis.kafka_admin import KafkaAdmin
 from services.chassis.preflight import DatabaseCheck, NotReady
 from services.chassis.service import Service, now
 from services.matching.main import build

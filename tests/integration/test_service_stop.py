@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.chassis import service
+from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.service import Service
 from services.matching.main import build
 from tests.conftest import Infrastructure
@@ -50,6 +51,23 @@ async def test_work_under_way_ends_before_the_database_is_let_go(
     async with asyncio.timeout(20):
         await stopping
     assert done == [None, "closed"]
+
+
+async def test_what_cannot_end_since_the_database_is_away_keeps_nothing_else_from_its_end(
+    stack_infra: Infrastructure, tmp_path: Path
+) -> None:
+    begun = asyncio.Event()
+    ended: list[str] = []
+
+    async def away() -> None:
+        raise StoreUnavailable
+
+    runtime = await started_with(stack_infra, tmp_path, _at_once(begun.set), begun)
+    runtime.on_stop(away)
+    runtime.on_stop(_at_once(lambda: ended.append("closed")))
+    async with asyncio.timeout(20):
+        await runtime.stop()
+    assert ended == ["closed"]
 
 
 async def test_work_that_does_not_end_is_cut_short(

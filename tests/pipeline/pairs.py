@@ -16,7 +16,8 @@ import pytest
 from aiokafka.errors import KafkaError
 from pydantic import SecretStr
 
-from services.chassis.kafka import KafkaAdmin, KafkaProducer, KafkaSubscriber
+from services.chassis.kafka import KafkaProducer, KafkaSubscriber
+from services.chassis.kafka_admin import KafkaAdmin
 from services.chassis.keys import FileKeyProvider
 from services.chassis.loops import BatchLoop
 from services.chassis.mongo.coordination import MongoIncarnation, MongoLeases

@@ -21,6 +21,9 @@ GOOD = {
 }
 
 
+NO_PEM = str(Path(__file__))
+
+
 class OwnSettings(Section):
     """A service's own."""
 
@@ -78,6 +81,11 @@ def test_every_field_of_every_section_is_described() -> None:
         ("KAFKA_HEARTBEAT_INTERVAL_MS", "9000", "at most half of KAFKA_SESSION_TIMEOUT_MS"),
         ("KAFKA_SECURITY_PROTOCOL", "TLS", "'PLAINTEXT', 'SSL'"),
         ("KAFKA_SASL_PASSWORD", "hunter2", "together with KAFKA_SASL_USERNAME"),
+        ("KAFKA_SASL_PASSWORD", "", "must be set, with KAFKA_SASL_USERNAME"),
+        ("KAFKA_CA_FILE", "/nowhere/ca.pem", "not point to a file"),
+        ("KAFKA_KEY_FILE", NO_PEM, "together with KAFKA_CERT_FILE"),
+        ("MONGO_URI", "mongodb://user:hunter2@2@host", "escape @ : / %"),
+        ("MONGO_URI", "mongodb://host/?tls=true&tlsCAFile=/nowhere/hunter2.pem", "see that its files exist"),
         ("MONGO_URI", "postgres://user:hunter2@host", "must begin with mongodb://"),
         ("AUTH_ISSUER", "issuer", "should match pattern"),
         ("KEYS_PROVIDER", "hsm", "'file', 'vault' or 'azure'"),
@@ -88,6 +96,8 @@ def test_every_field_of_every_section_is_described() -> None:
 def test_a_wrong_setting_names_itself_and_what_is_allowed(
     name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if not value:
+        monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
     monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as stop:
         load(ChassisSettings)
@@ -97,6 +107,20 @@ def test_a_wrong_setting_names_itself_and_what_is_allowed(
     assert lines[0].startswith(f"setting {name} is wrong: ")
     assert said in lines[0]
     assert "hunter2" not in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("KAFKA_CA_FILE", "KAFKA_CA_FILE holds no certificates"), ("KAFKA_CERT_FILE", "no certificate with its key")],
+)
+def test_a_file_that_is_no_pem_is_named(
+    name: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, NO_PEM)
+    with pytest.raises(SystemExit):
+        load(ChassisSettings)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
 
 
 def test_all_wrong_settings_are_named_at_once(
