@@ -18,15 +18,16 @@ from starlette.responses import StreamingResponse
 from services.audit.contents import Contents
 from services.audit.domain.entry import Document
 from services.audit.domain.search import MAX_PAGE, MAX_PER_PAGE, Search
+from services.audit.doors import who_may
 from services.audit.export import MEDIA_TYPES, Format, rendered
 from services.audit.store import TrailStore
-from services.chassis.auth import Principal, requires
+from services.chassis.auth import Principal
 from services.chassis.problems import FieldError, Problem
 from services.chassis.processing_log import Looks
 
 ACTIVITY = "search-audit-trail"
 
-Auditor = Annotated[Principal, Depends(requires("audit:read"))]
+Auditor = Annotated[Principal, Depends(who_may("entries"))]
 Period = tuple[datetime | None, datetime | None]
 
 

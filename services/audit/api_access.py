@@ -11,11 +11,14 @@ from hulpketen_contracts.values import Time
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from services.audit.api import Auditor, Desk, Period, period, require_both
+from services.audit.api import Desk, Period, period, require_both
 from services.audit.domain.unusual import RULES, Finding
+from services.audit.doors import who_may
 from services.audit.looking import TooManyLooks, UnusualAccess
 from services.chassis.auth import Principal
 from services.chassis.problems import FieldError, Problem
+
+Overseer = Annotated[Principal, Depends(who_may("unusual access"))]
 
 
 class View(BaseModel):
@@ -68,7 +71,7 @@ def routes(desk: Desk, access: UnusualAccess) -> APIRouter:
     router = APIRouter(prefix="/v1/unusual-access", tags=["access"])
 
     @router.get("", summary="Looks at personal data that are unusual by the rules; a person decides")
-    async def unusual(auditor: Auditor, between: Annotated[Period, Depends(period)]) -> UnusualView:
+    async def unusual(auditor: Overseer, between: Annotated[Period, Depends(period)]) -> UnusualView:
         return await look_through(desk, access, auditor, *require_both(between, "Name a period, with both ends."))
 
     return router

@@ -28,9 +28,10 @@ from services.audit.domain.lines import (
 )
 from services.audit.domain.register import Register, Texts
 from services.audit.domain.search import LinesAsked
+from services.audit.doors import who_may
 from services.audit.store import TrailStore
 from services.audit.subject_ids import SubjectIds
-from services.chassis.auth import Principal, requires
+from services.chassis.auth import Principal
 from services.chassis.keys import Sealer
 from services.chassis.problems import FieldError, Problem
 from services.chassis.processing_log import Looks
@@ -41,8 +42,8 @@ _TRACE = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", r
 _LATEST_MS = 253_402_300_799_000  # the last second of the year 9999
 
 Millis = Annotated[int, Field(ge=0, le=_LATEST_MS, strict=True)]
-Reader = Annotated[Principal, Depends(requires("processing-log:read"))]
-Anybody = Annotated[Principal, Depends(requires())]
+Reader = Annotated[Principal, Depends(who_may("processing log"))]
+Anybody = Annotated[Principal, Depends(who_may("register"))]
 
 
 class Asked(BaseModel):

@@ -18,8 +18,9 @@ from pydantic.alias_generators import to_camel
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from services.audit.domain.register import Language
+from services.audit.doors import who_may
 from services.audit.residents import Doors, OwnData, TooManyTries
-from services.chassis.auth import Principal, requires
+from services.chassis.auth import Principal
 from services.chassis.incoming import RequestModel
 from services.chassis.problems import Problem
 from services.chassis.processing_log import Looks
@@ -33,7 +34,7 @@ _MONTHS: Mapping[Language, str] = {
     "en": "January February March April May June July August September October November December",
 }
 
-Professional = Annotated[Principal, Depends(requires("persons:write"))]
+Professional = Annotated[Principal, Depends(who_may("resident's code"))]
 Chosen = Annotated[Language, Query(alias="lang")]
 
 

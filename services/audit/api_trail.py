@@ -19,9 +19,10 @@ from starlette.responses import PlainTextResponse, Response
 from services.audit.api import ACTIVITY, Auditor
 from services.audit.checkpoints import Kept
 from services.audit.domain.leaves import leaf_of
+from services.audit.doors import who_may
 from services.audit.reading import NotSigned, TrailReader, texts
 from services.audit.store import TrailStore
-from services.chassis.auth import Principal, requires
+from services.chassis.auth import Principal
 from services.chassis.logs import get_logger
 from services.chassis.problems import FieldError, Problem
 from services.chassis.processing_log import Looks
@@ -33,7 +34,7 @@ _FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 _NEVER = {"Cache-Control": "no-store"}
 _UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
-Reader = Annotated[Principal, Depends(requires("trail:read"))]
+Reader = Annotated[Principal, Depends(who_may("hashes"))]
 Size = Annotated[int, Query(ge=1, lt=2**53)]
 Index = Annotated[int, Query(ge=0, lt=2**53)]
 

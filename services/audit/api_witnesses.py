@@ -11,14 +11,16 @@ from pydantic.alias_generators import to_camel
 from starlette.responses import PlainTextResponse
 
 from services.audit.checkpoints import CheckpointStore
+from services.audit.doors import who_may
 from services.audit.witness_store import Cosigned, Witness
 from services.audit.witnesses import Refused, Witnesses
-from services.chassis.auth import Principal, requires, requires_any
+from services.chassis.auth import Principal
 from services.chassis.incoming import RequestModel
 from services.chassis.problems import FieldError, Problem
 
-Partner = Annotated[Principal, Depends(requires("trail:read"))]
-Overseer = Annotated[Principal, Depends(requires_any("operations", "audit:read"))]
+Partner = Annotated[Principal, Depends(who_may("vouching"))]
+Reader = Annotated[Principal, Depends(who_may("hashes"))]
+Overseer = Annotated[Principal, Depends(who_may("witnesses"))]
 _CREATED = 201
 
 
@@ -105,7 +107,7 @@ def routes(witnesses: Witnesses, checkpoints: CheckpointStore) -> APIRouter:
         summary="The largest checkpoint that somebody vouches for, with all who do",
         response_class=PlainTextResponse,
     )
-    async def get_cosigned(_: Partner) -> Response:
+    async def get_cosigned(_: Reader) -> Response:
         text = await witnesses.largest()
         if text is None:
             raise Problem(404, "Nobody vouches for this trail yet.", type="not-cosigned")

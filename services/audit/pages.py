@@ -16,9 +16,9 @@ from starlette.responses import HTMLResponse, Response
 from services.audit.api import Desk
 from services.audit.api_access import look_through
 from services.audit.domain.search import MAX_PAGE, Search
+from services.audit.doors import who_may
 from services.audit.looking import UnusualAccess
 from services.audit.working_hours import ZONE
-from services.chassis.auth import requires
 from services.chassis.problems import Problem
 from services.chassis.sessions import Session, session_required
 
@@ -32,8 +32,11 @@ _WRONG = (
 _BACKWARDS = "De periode eindigt voor zij begint. / The period ends before it starts."
 
 
+_MAY = who_may("auditor's page")
+
+
 async def _auditor(request: Request, session: Annotated[Session, Depends(session_required)]) -> Session:
-    await requires("audit:read").check(request)
+    await _MAY.check(request)
     return session
 
 
