@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -41,7 +41,7 @@ MAX_LINES = 1_000
 _TRACE = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _LATEST_MS = 253_402_300_799_000  # the last second of the year 9999
 
-Millis = Annotated[int, Field(ge=0, le=_LATEST_MS, strict=True)]
+Moment = Annotated[int, Field(ge=0, le=_LATEST_MS, strict=True)] | AwareDatetime
 Reader = Annotated[Principal, Depends(who_may("processing log"))]
 Anybody = Annotated[Principal, Depends(who_may("register"))]
 
@@ -49,15 +49,16 @@ Anybody = Annotated[Principal, Depends(who_may("register"))]
 class Asked(BaseModel):
     """Which lines: all that is given must fit, and something must be given.
 
-    `traceId`: a UUID, or 32 hex digits. `startTime`, `endTime`: milliseconds since 1970-01-01T00:00Z, within which the
-    line was written. `dpl.core.data_subject_id`: as an earlier answer gave it to the same organisation.
+    `traceId`: a UUID, or 32 hex digits. `startTime`, `endTime`: within which the line was written, after RFC 3339, or
+    as milliseconds since 1970-01-01T00:00Z (as earlier versions of the standard have it).
+    `dpl.core.data_subject_id`: as an earlier answer gave it to the same organisation.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     trace_id: str | None = None
-    start_time: Millis | None = None
-    end_time: Millis | None = None
+    start_time: Moment | None = None
+    end_time: Moment | None = None
     activity: str | None = Field(None, alias=ACTIVITY_ID, max_length=500)
     subject: str | None = Field(None, alias=SUBJECT_ID, max_length=500)
     subject_type: str | None = Field(None, alias=SUBJECT_TYPE, max_length=100)
@@ -73,7 +74,8 @@ class Asked(BaseModel):
     def _makes_sense(self) -> Asked:
         if not self.model_fields_set or all(getattr(self, name) is None for name in self.model_fields_set):
             raise PydanticCustomError("nothing_asked", "give traceId, startTime, endTime or a dpl.core attribute")
-        if self.start_time is not None and self.end_time is not None and self.end_time < self.start_time:
+        since, until = _moment(self.start_time), _moment(self.end_time)
+        if since and until and until < since:
             raise PydanticCustomError("ends_before_it_starts", "the period ends before it starts")
         return self
 
@@ -144,7 +146,9 @@ def routes(reader: ProcessingLogReader, register: Register, looks: Looks) -> API
     """The routes of the processing log."""
     router = APIRouter(tags=["processing log"])
 
-    @router.post("/lezenapi/v1/processing-activities", summary="Read the processing log")
+    @router.post(
+        "/lezenapi/v1/processing-activities", summary="Read the processing log", response_model_exclude_none=True
+    )
     async def read(by: Reader, asked: Asked) -> Answer:
         started = looks.clock()
         lines, persons = await reader.lines(asked, by.organisation)
@@ -178,5 +182,5 @@ def _subject(text: str, ids: SubjectIds) -> str:
         raise Problem(400, detail, type="invalid", errors=[wrong]) from error
 
 
-def _moment(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+def _moment(given: int | datetime | None) -> datetime | None:
+    return datetime.fromtimestamp(given / 1000, UTC) if isinstance(given, int) else given

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from hulpketen_contracts import CATALOGUE, TOPICS, ProcessingLogged
@@ -32,25 +32,31 @@ def types_of(activity: str | None) -> list[str]:
     return [*(t for t, a in _DECISIONS.items() if a == activity), ProcessingLogged.TYPE]
 
 
-class Resource(BaseModel):
-    """Where it was done: the service, and the organisation that acted; null for the chain itself."""
+class Source(BaseModel):
+    """Where it was done: the service, and the organisation that acted; none for the chain itself."""
 
     service: str
-    organisation: str | None
+    organisation: str | None = None
+
+
+class Resource(BaseModel):
+    """As the standard has it."""
+
+    attributes: Source
 
 
 class LogLine(BaseModel):
-    """A line, with the standard's fields. `traceId` as a UUID; times in milliseconds since 1970-01-01T00:00Z."""
+    """A line, as the standard's read API 1.1.0 has it: `traceId` as a UUID, times after RFC 3339 in milliseconds."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
     trace_id: str
     span_id: str
-    parent_span_id: str | None
+    parent_span_id: str | None = None
     status: Literal["Unset", "Ok", "Error"]
     name: str
-    start_time: int
-    end_time: int
+    start_time: str
+    end_time: str
     resource: Resource
     attributes: dict[str, str]
 
@@ -65,7 +71,7 @@ def line_of(entry: Document, data: Document | None, register: Register, encrypt:
     service = entry["source"].rpartition("hulpketen-")[2]
     return LogLine(
         **(_of_look(entry, data) or _of_decision(entry, about)),
-        resource=Resource(service=service, organisation=entry["organisation"]),
+        resource=Resource(attributes=Source(service=service, organisation=entry["organisation"])),
         attributes=attributes,
     )
 
@@ -77,13 +83,14 @@ def _of_look(entry: Document, data: Document | None) -> dict[str, Any] | None:
         said = ProcessingLogged.model_validate(data)
     except ValidationError:  # the trail holds what was said, also where that is no line
         return None
-    own = said.model_dump(include={"span_id", "parent_span_id", "status", "name", "start_time", "end_time"})
-    return own | {"trace_id": str(uuid.UUID(said.trace_id))}
+    times = {"start_time": _text(said.start_time), "end_time": _text(said.end_time)}
+    own = said.model_dump(include={"span_id", "parent_span_id", "status", "name"})
+    return own | times | {"trace_id": str(uuid.UUID(said.trace_id))}
 
 
 def _of_decision(entry: Document, about: Document) -> dict[str, Any]:
     """A decision is a moment; its event's id stands for the span, and for the trace where it has none."""
-    event, at = uuid.UUID(entry["eventId"]), _milliseconds(entry["at"])
+    event, at = uuid.UUID(entry["eventId"]), _text(round(entry["at"].timestamp() * 1000))
     trace = uuid.UUID(bytes=bytes(about["trace"])) if "trace" in about else event
     return {
         "trace_id": str(trace),
@@ -96,5 +103,6 @@ def _of_decision(entry: Document, about: Document) -> dict[str, Any]:
     }
 
 
-def _milliseconds(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
+def _text(milliseconds: int) -> str:
+    at = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -60,9 +60,9 @@ def test_a_look_is_the_line_that_it_wrote() -> None:
         "parentSpanId": "00000000000000dd",
         "status": "Ok",
         "name": "look-at-person",
-        "startTime": 1_772_357_400_000,
-        "endTime": 1_772_357_400_125,
-        "resource": {"service": "intake", "organisation": "gemeente-assen"},
+        "startTime": "2026-03-01T09:30:00.000Z",
+        "endTime": "2026-03-01T09:30:00.125Z",
+        "resource": {"attributes": {"service": "intake", "organisation": "gemeente-assen"}},
         "attributes": {ACTIVITY_ID: URI + "look-at-person", SUBJECT_TYPE: "pseudonym"},
     }
 
@@ -72,7 +72,7 @@ def test_a_decision_is_a_moment_in_the_trace_of_its_event() -> None:
         entry(ReferralMade.TYPE, "make-referrals", person=PERSON, trace=bytes.fromhex(TRACE)), {}, REGISTER, IDS.encrypt
     )
     assert (line.trace_id, line.span_id) == ("aaaaaaaa-aaaa-aaaa-bbbb-bbbbbbbbbbbb", EVENT[:16])
-    assert line.start_time == line.end_time == 1_772_357_400_125
+    assert line.start_time == line.end_time == "2026-03-01T09:30:00.125Z"
     assert (line.name, line.status) == ("referrals.made", "Ok")
 
 
