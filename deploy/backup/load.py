@@ -68,7 +68,7 @@ def load(client: Client, path: Path, keys: list[Any], plan: Plan) -> Checked:
             _empty(client, name, plan.erased)
     with reading(path, keys) as found:
         next(found)
-        for _ in _collections(found, path, _Loading(client, plan.databases)):
+        for _ in _collections(found, path, _Loading(client, plan.databases, checked.keys)):
             pass
     whole = set(plan.databases) == set(SERVICES)
     for name in () if checked.keys else plan.databases.values():
@@ -132,8 +132,10 @@ def _mark(client: Client, name: str, taken_at: datetime, whole: bool) -> None:
 class _Loading:
     """Writes the documents of the databases that are to be restored."""
 
-    def __init__(self, client: Client, databases: Mapping[str, str]) -> None:
+    def __init__(self, client: Client, databases: Mapping[str, str], keys: bool) -> None:
+        """`keys`: whether this is a backup of the wrapped keys."""
         self._client = client
+        self._keys = keys
         self._databases = databases
         self._at: MongoCollection[Any] | None = None
         self._marks = False
@@ -150,6 +152,8 @@ class _Loading:
 
     def _begin(self, head: Document) -> MongoCollection[Any] | None:
         database, name = self._client[self._databases[head["service"]]], head["collection"]
+        if name in (KEYS, ERASURES) and not self._keys:
+            raise BackupError(f"the file has a collection {name} that no backup holds: somebody else made it")
         self._marks = name == MARK
         if self._marks:
             return database[MARK]

@@ -43,7 +43,7 @@ def _prepare() -> None:
     with _client() as nobody:
         _ignoring(nobody.admin, {"replSetInitiate": {"_id": REPLICA_SET, "members": _MEMBERS}}, _ALREADY_INITIALISED)
         # There is a user already: then this door is closed.
-        roles = ["userAdminAnyDatabase", "clusterAdmin", "backup", "restore"]
+        roles = ["userAdminAnyDatabase", "clusterAdmin", "readWriteAnyDatabase", "backup", "restore"]
         _ignoring(nobody.admin, {"createUser": ADMIN, "pwd": password, "roles": roles}, _USER_EXISTS)
     with _client(username=ADMIN, password=password) as admin:
         for name in SERVICES:
@@ -52,7 +52,7 @@ def _prepare() -> None:
 
 def _user(database: Database[dict[str, Any]], name: str, password: str) -> None:
     """A user of one database alone; with the volume's password, also where the user was there."""
-    settings = {"pwd": password, "roles": ["readWrite", "dbAdmin"]}
+    settings = {"pwd": password, "roles": ["readWrite"]}
     command = "updateUser" if database.command("usersInfo", name)["users"] else "createUser"
     database.command({command: name, **settings})
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import UnionType
 from typing import get_args, get_origin
 
+import certifi
 import pytest
 from pydantic import BaseModel, SecretStr
 
@@ -66,6 +67,7 @@ def test_the_settings_load(
     for name, value in rendered.environment(template).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv(FOLDER, str(tmp_path))
+    monkeypatch.setenv("KAFKA_CA_FILE", certifi.where())  # that it is mounted is a test of its own
     for path in projected(template, "secrets"):
         (tmp_path / path).write_text(SECRET.get(path, "made-up"))
 
