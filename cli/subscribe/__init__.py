@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -28,13 +29,15 @@ def subscribe(
     ] = None,
     data: Data = DATA,
 ) -> None:
-    """Follow the feed of an organisation, and check that the audit's trail is never rewritten. Ctrl-C ends it.
+    """Follow the feed of an organisation, and check that the audit's trail is never rewritten.
 
-    Each checkpoint of the trail has to go on from the last one that was kept. Where one does not that is said, what
-    shows it is kept in a file, and the exit code is 3.
+    Ctrl-C or SIGTERM ends it. Each checkpoint of the trail has to go on from the last one that was kept. Where one
+    does not that is said, what shows it is kept in a file, and the exit code is 3.
 
     Example: [bold]hulpketen subscribe --organisation maatjes-voorbeeld --cosign maatjes.key[/bold]
     """
+    # As Ctrl-C; that one is ignored where a script starts it in the background.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     file = state or data / "subscriptions" / f"{organisation}.json"
     with Chain(data) as chain:
         subscriber = Subscriber(chain, organisation, file, as_json=as_json)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -63,15 +62,31 @@ async def subscriber(data: Path) -> AsyncIterator[asyncio.subprocess.Process]:
             await process.wait()
 
 
+@asynccontextmanager
+async def within(what: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            yield
+    except TimeoutError:
+        raise AssertionError(f"within {WITHIN_S} s {what} did not come") from None
+
+
 async def until(process: asyncio.subprocess.Process, checked: str) -> int:
     """The size of the first checkpoint of which this came."""
     assert process.stdout
-    async with asyncio.timeout(WITHIN_S):
+    async with within(f"a checkpoint of which {checked} came"):
         async for line in process.stdout:
             found: dict[str, Any] = json.loads(line)
             if found.get("checked") == checked:
                 return int(found["event"]["data"]["size"])
-    raise AssertionError(f"it ended: {(await process.communicate())[1].decode()}")
+    raise AssertionError(f"it ended: {await ended(process)}")
+
+
+async def ended(process: asyncio.subprocess.Process) -> tuple[str, str]:
+    """The rest that it says."""
+    async with within("the end of the subscriber"):
+        out, err = await process.communicate()
+    return out.decode(), err.decode()
 
 
 async def grow(outside: Outside) -> None:
@@ -82,7 +97,7 @@ async def grow(outside: Outside) -> None:
 async def witness(outside: Outside, size: int) -> dict[str, Any]:
     """What operations is told of the partner, once it vouches for so many entries."""
     token = outside.token("operations", WORLD.coordinator)
-    async with asyncio.timeout(WITHIN_S):
+    async with within(f"a cosignature of {size} entries"):
         while True:
             for each in (await outside.ask("GET", "audit", "/v1/trail/witnesses", token)).body["items"]:
                 if each["organisation"] == PARTNER and (each["size"] or 0) >= size:
@@ -111,16 +126,15 @@ async def test_a_partner_vouches_for_the_trail_and_finds_out_that_it_was_rewritt
             assert await until(process, "goes-on") > first
             found = await witness(outside, first)
             assert found["vkey"].startswith(f"{PARTNER}+")
-            process.send_signal(signal.SIGINT)
-            out, err = await process.communicate()
+            process.terminate()  # no Ctrl-C: it is ignored where the tests run in the background
+            out, err = await ended(process)
             assert process.returncode == 0, (out, err)
         await stack.process("audit").stop()
         rewrite(stack, tmp_path)
     async with chain(tmp_path) as (_, outside), subscriber(tmp_path) as process:
         await grow(outside)
-        async with asyncio.timeout(WITHIN_S):
-            out, err = await process.communicate()
+        out, err = await ended(process)
     assert process.returncode == ALARMED, (out, err)
-    assert "ALARM" in err.decode()
+    assert "ALARM" in err
     (shown,) = (tmp_path / "subscriptions").glob(f"{PARTNER}.alarm-*.json")
-    assert json.loads(shown.read_text())["why"] in err.decode()
+    assert json.loads(shown.read_text())["why"] in err
