@@ -12,6 +12,8 @@ from hulpketen_contracts.trail.checkpoint import Checkpoint, sign_checkpoint
 from hulpketen_contracts.trail.cosignature import Cosigned, Cosigner, cosignatures
 from hulpketen_contracts.trail.errors import (
     HistoryRewritten,
+    Malformed,
+    NotConsistent,
     ProofMissing,
     SignatureForged,
     SizeWentBack,
@@ -59,11 +61,38 @@ def test_the_first_is_taken_on_trust_and_each_later_one_must_go_on_from_it() -> 
     witness.check(signed(600))  # the same again
 
 
+def told(size: int, before: int, tiles: Tiles = TILES) -> CheckpointPublished:
+    hashes = [base64.b64encode(each).decode() for each in Proofs(size, tiles.read).consistency(before)]
+    return CheckpointPublished(size=size, previous_size=before, checkpoint=signed(size, tiles), proof=hashes)
+
+
 def test_what_comes_in_the_feed_is_checked() -> None:
     witness = Witness(KEYS, signed(300))
-    hashes = [base64.b64encode(each).decode() for each in proof(300, 600)]
-    event = CheckpointPublished(size=600, previous_size=300, checkpoint=signed(600), proof=hashes)
-    assert witness.announced(event).size == 600
+    assert witness.announced(told(600, 300)).size == 600
+    with pytest.raises(Malformed, match="tells of 601 entries, and its checkpoint of 600"):
+        witness.announced(told(600, 300).model_copy(update={"size": 601}))
+
+
+def test_a_feed_that_begins_anew_tells_the_beginning_of_what_was_kept() -> None:
+    witness = Witness(KEYS, signed(512), proof)
+    for size, before, kept in ((3, 0, 512), (300, 3, 512), (512, 300, 512), (600, 512, 600)):
+        assert witness.announced(told(size, before)).size == size
+        assert witness.last == signed(kept)
+
+
+def test_a_feed_that_begins_anew_with_another_history_raises_the_alarm() -> None:
+    def not_signed(old: int, size: int) -> Sequence[bytes]:
+        raise NotConsistent(f"300 entries are signed, and not {size}")
+
+    other = rewritten()
+    for fetch in (proof, lambda old, size: Proofs(size, other.read).consistency(old), not_signed):
+        witness = Witness(KEYS, signed(512), fetch)
+        with pytest.raises(HistoryRewritten) as raised:
+            witness.announced(told(300, 0, other))
+        assert (raised.value.kept, raised.value.shown) == (signed(512), signed(300, other))
+        assert witness.last == signed(512)
+    with pytest.raises(ProofMissing, match="512 entries goes on from one of 300"):
+        Witness(KEYS, signed(512)).announced(told(300, 0))
 
 
 def test_a_gap_is_closed_with_a_proof_that_is_asked_for() -> None:
@@ -76,7 +105,7 @@ def test_a_gap_is_closed_with_a_proof_that_is_asked_for() -> None:
     assert Witness(KEYS, signed(3), fetch).check(signed(600), 300, proof(300, 600)).size == 600
     assert asked == [(3, 600)]
     alone = Witness(KEYS, signed(3))
-    with pytest.raises(ProofMissing, match="600 entries go on from the 3 that were kept"):
+    with pytest.raises(ProofMissing, match="600 entries goes on from one of 3"):
         alone.check(signed(600), 300, proof(300, 600))
     assert alone.last == signed(3)
 

@@ -15,6 +15,7 @@ from hulpketen_contracts.trail.checkpoint import Checkpoint, open_checkpoint
 from hulpketen_contracts.trail.cosignature import Cosigner
 from hulpketen_contracts.trail.errors import (
     HistoryRewritten,
+    Malformed,
     NotConsistent,
     ProofMissing,
     SizeWentBack,
@@ -24,7 +25,8 @@ from hulpketen_contracts.trail.note import Note, VerifierKey
 from hulpketen_contracts.trail.tree import check_consistency
 
 Fetch = Callable[[int, int], Sequence[bytes]]
-"""(smaller size, larger size) to the proof of consistency: `GET /v1/trail/consistency-proofs?from=…&to=…`."""
+"""(smaller size, larger size) to the proof of consistency: `GET /v1/trail/consistency-proofs?from=…&to=…`. Raises
+NotConsistent where the trail says that it has not signed so many (`not-signed`): then it does not stand by it."""
 
 
 class Witness:
@@ -47,20 +49,33 @@ class Witness:
         return self._kept.size if self._kept else 0
 
     def announced(self, event: Announced) -> Checkpoint:
-        """Check what came in the feed. Raises as `check` does."""
+        """Check what came in the feed. Raises as `check` does.
+
+        A line may come again, and a feed may begin anew: what is smaller than the kept one has to be its beginning, and
+        the kept one stays.
+        """
+        found = self._opened(event.checkpoint)
+        if found.size != event.size:
+            raise Malformed(f"the line tells of {event.size} entries, and its checkpoint of {found.size}")
+        if self._kept is not None and self.last is not None and found.size < self._kept.size:
+            self._consistent(found, self._kept, (self.last, event.checkpoint), None)
+            return found
         return self.check(event.checkpoint, event.previous_size, [base64.b64decode(each) for each in event.proof])
 
     def check(self, raw: str, proof_from: int | None = None, proof: Sequence[bytes] = ()) -> Checkpoint:
-        """Check a signed checkpoint, and keep it. `proof` shows that it goes on from the tree of `proof_from` entries.
+        """Check the signed checkpoint that the trail shows now, and keep it.
+
+        `proof` shows that it goes on from the tree of `proof_from` entries.
 
         Raises: HistoryRewritten (SizeWentBack where it is shorter), which is the alarm; ProofMissing where there is a
         gap and nothing to fetch a proof with; WrongOrigin, UnknownKey, SignatureForged, Malformed; what `fetch` raises.
         """
-        found = open_checkpoint(raw, self._keys)
+        found = self._opened(raw)
         if self._kept is not None and self.last is not None:
-            if found.origin != self._kept.origin:
-                raise WrongOrigin(f"the checkpoint is of {found.origin}; the kept one is of {self._kept.origin}")
-            self._compare(self._kept, found, (self.last, raw), proof if proof_from == self._kept.size else None)
+            kept, both = self._kept, (self.last, raw)
+            if found.size < kept.size:
+                raise SizeWentBack(f"the trail had {kept.size} entries, and now has {found.size}", *both)
+            self._consistent(kept, found, both, proof if proof_from == kept.size else None)
         self.last, self._kept = raw, found
         return found
 
@@ -73,26 +88,30 @@ class Witness:
             raise ProofMissing("there is no checkpoint to cosign yet")
         return cosigner.cosign(Note.parse(self.last).text, time).line()
 
-    def _compare(
-        self, kept: Checkpoint, found: Checkpoint, both: tuple[str, str], proof: Sequence[bytes] | None
+    def _opened(self, raw: str) -> Checkpoint:
+        found = open_checkpoint(raw, self._keys)
+        if self._kept is not None and found.origin != self._kept.origin:
+            raise WrongOrigin(f"the checkpoint is of {found.origin}; the kept one is of {self._kept.origin}")
+        return found
+
+    def _consistent(
+        self, old: Checkpoint, new: Checkpoint, both: tuple[str, str], proof: Sequence[bytes] | None
     ) -> None:
-        if found.size < kept.size:
-            raise SizeWentBack(f"the trail had {kept.size} entries, and now has {found.size}", *both)
-        if found.size == kept.size or not kept.size:
+        if new.size == old.size or not old.size:
             proof = ()
         try:
-            self._consistent(kept, found, proof)
+            self._proved(old, new, proof)
         except NotConsistent as error:
             raise HistoryRewritten(str(error), *both) from error
 
-    def _consistent(self, kept: Checkpoint, found: Checkpoint, proof: Sequence[bytes] | None) -> None:
+    def _proved(self, old: Checkpoint, new: Checkpoint, proof: Sequence[bytes] | None) -> None:
         if proof is not None:
             try:
-                return check_consistency(kept.size, kept.root, found.size, found.root, proof)
+                return check_consistency(old.size, old.root, new.size, new.root, proof)
             except NotConsistent:
                 # Perhaps the proof alone is wrong: then one that is asked for shows it.
-                if self._fetch is None or found.size == kept.size:
+                if self._fetch is None or new.size == old.size:
                     raise
         if self._fetch is None:
-            raise ProofMissing(f"a proof is needed that {found.size} entries go on from the {kept.size} that were kept")
-        return check_consistency(kept.size, kept.root, found.size, found.root, self._fetch(kept.size, found.size))
+            raise ProofMissing(f"a proof is needed that a tree of {new.size} entries goes on from one of {old.size}")
+        return check_consistency(old.size, old.root, new.size, new.root, self._fetch(old.size, new.size))
