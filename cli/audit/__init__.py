@@ -18,15 +18,13 @@ from hulpketen_contracts.trail.errors import HistoryRewritten, TrailError
 from hulpketen_contracts.trail.part import Extent, Keys, check_part
 from hulpketen_contracts.trail.proof import SUFFIX, check_proof
 
-from cli.audit.memory import Memory
-from cli.audit.remote import Remote, remote
 from cli.audit.tamper import tamper_test
 from cli.begin_again import begin
 from cli.options import DATA, Data
+from cli.trail import ALARMED
+from cli.trail.memory import Memory
+from cli.trail.remote import Remote, remote
 from deploy.local.errors import StackError
-
-ALARMED = 3
-"""The exit code where history was rewritten."""
 
 app = typer.Typer(help="Check the trail without trusting who keeps it, and prove what is in it.", no_args_is_help=True)
 app.command("tamper-test")(tamper_test)
@@ -79,7 +77,7 @@ def verify(
             size = open_checkpoint(raw, trusted.trail).size
             checked = check_part(raw, trusted, service.read, Extent(0, size), earlier)
         _print(report.of_bundle(checked))
-        known.keep(trusted, raw)
+        known._replace(keys=str(Keys(trusted.trail)), checkpoint=raw).keep()
 
 
 @app.command("prove")
@@ -171,7 +169,7 @@ def _earlier(known: Memory, kept: list[Path] | None) -> list[str]:
 
 
 def _memory(file: Path | None, data: Path) -> Memory:
-    return Memory.load(file or data / "audit-seen.json")
+    return Memory.load(file or data / "audit-seen.json", "--memory")
 
 
 def _trusted(known: Keys | None, service: Remote) -> Keys:
@@ -191,9 +189,8 @@ def _checks(known: Memory) -> Iterator[None]:
         yield
     except HistoryRewritten as alarm:
         print(f"ALARM: {alarm}", file=sys.stderr)
-        print(
-            f"Both signed checkpoints are kept in {known.evidence(alarm)}: they cannot both be true.", file=sys.stderr
-        )
+        shown = known.evidence(str(alarm), alarm.kept, alarm.shown)
+        print(f"Both signed checkpoints are kept in {shown}: they cannot both be true.", file=sys.stderr)
         raise typer.Exit(ALARMED) from None
     except TrailError as error:
         raise StackError(f"not right: {error}") from error

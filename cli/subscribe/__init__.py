@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -10,11 +11,11 @@ import typer
 
 from cli.chain import Chain
 from cli.options import DATA, Data
-from cli.subscribe.subscriber import Subscriber
-from cli.subscribe.watch import Alarm
-
-ALARMED = 3
-"""The exit code where history was rewritten."""
+from cli.subscribe.feed import Feed
+from cli.subscribe.subscriber import Alarm, Subscriber, token_of
+from cli.trail import ALARMED
+from cli.trail.memory import Memory
+from cli.trail.remote import Remote
 
 
 def subscribe(
@@ -38,14 +39,20 @@ def subscribe(
     """
     # As Ctrl-C; that one is ignored where a script starts it in the background.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    file = state or data / "subscriptions" / f"{organisation}.json"
+    memory = Memory.load(state or data / "subscriptions" / f"{organisation}.json", "--state")
     with Chain(data) as chain:
-        subscriber = Subscriber(chain, organisation, file, as_json=as_json)
-        try:
-            subscriber.begin(cosign)
-            subscriber.run()
-        except KeyboardInterrupt:
-            return
-        except Alarm as alarm:
-            subscriber.alarm(alarm)
-            raise typer.Exit(ALARMED) from None
+        token = token_of(chain, organisation)
+        with closing(Remote(chain.addresses["audit"], token)) as audit:
+            feed = Feed(chain, token, memory.last)
+            _follow(Subscriber(feed, audit, organisation, memory, as_json=as_json), cosign)
+
+
+def _follow(subscriber: Subscriber, cosign: Path | None) -> None:
+    try:
+        subscriber.begin(cosign)
+        subscriber.run()
+    except KeyboardInterrupt:
+        return
+    except Alarm as alarm:
+        subscriber.alarm(alarm)
+        raise typer.Exit(ALARMED) from None

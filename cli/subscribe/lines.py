@@ -13,11 +13,12 @@ from hulpketen_contracts import (
     to_structured,
 )
 
+FIRST, GOES_ON, EARLIER, UNCHECKED = "first", "goes-on", "earlier", "not-checked"
 _CHECKED = {
-    "first": "the first: the next has to go on from it",
-    "goes-on": "goes on from what was kept",
-    "earlier": "the beginning of what was kept",
-    "not-checked": "not checked",
+    FIRST: "the first: the next has to go on from it",
+    GOES_ON: "goes on from what was kept",
+    EARLIER: "the beginning of what was kept",
+    UNCHECKED: "not checked",
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from cli.audit import ALARMED
+from cli.trail import ALARMED
 from deploy.local.services import database_of
 from deploy.local.stack import LocalStack
 from services.audit.signing_key import LogKey
@@ -129,7 +129,8 @@ async def is_told_of_an_altered_entry_and_alarmed_by_rewritten_history(machine: 
     code, lines, said = await machine.run("verify", "--memory", str(memory))
     assert (code, lines) == (ALARMED, [])
     assert said.startswith("ALARM: ")
-    evidence = json.loads((machine.home / "seen.alarm.json").read_text())
+    (file,) = machine.home.glob("seen.alarm-*.json")
+    evidence = json.loads(file.read_text())
     assert (evidence["kept"], "localhost/hulpketen/1" in evidence["shown"]) == (kept, True)
     assert json.loads(memory.read_text())["checkpoint"] == kept
 

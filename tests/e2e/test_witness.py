@@ -17,7 +17,7 @@ from pymongo import MongoClient
 from cli.demo import world
 from cli.demo.outside import Outside
 from cli.demo.scan import Scanner
-from cli.subscribe import ALARMED
+from cli.trail import ALARMED
 from deploy.local.services import database_of
 from deploy.local.stack import LocalStack
 

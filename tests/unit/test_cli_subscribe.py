@@ -21,7 +21,7 @@ from hulpketen_contracts.trail.tree import Proofs, leaf_hash
 from typer.testing import CliRunner, Result
 
 from cli.main import app
-from cli.subscribe import ALARMED
+from cli.trail import ALARMED
 from tests.contracts.samples import envelope_for
 
 ORIGIN, PARTNER = "hulpketen.test/audit/1", "maatjes-voorbeeld"
@@ -73,6 +73,8 @@ class Door(BaseHTTPRequestHandler):
             return self._say(200, f"{self.log.signer.key}\n")
         if path in self.refuses:
             return self._refuse(*self.refuses[path])
+        if path == "/v1/trail/checkpoint":
+            return self._say(200, self.log.checkpoint())
         old, size = (int(each.partition("=")[2]) for each in query.split("&"))
         hashes = [base64.b64encode(each).decode() for each in self.log.proofs(size).consistency(old)]
         return self._say(200, json.dumps({"hashes": hashes}))
@@ -165,7 +167,7 @@ def test_it_goes_on_where_it_was_and_checks_each_checkpoint(chain: Chain) -> Non
     first = chain.subscribe("--json")
     assert "that was all" in str(first.exception)
     assert [json.loads(each)["checked"] for each in first.stdout.splitlines()] == ["first", "goes-on"]
-    assert (chain.state["last"], chain.state["keys"]) == (2, [str(chain.log.signer.key)])
+    assert (chain.state["last"], chain.state["keys"]) == (2, f"{chain.log.signer.key}\n")
     told = chain.tell(200)
     again = chain.subscribe()
     (line,) = again.stdout.splitlines()
@@ -179,11 +181,12 @@ def test_a_checkpoint_that_was_missed_is_proved_by_the_audit(chain: Chain) -> No
     chain.subscribe()
     chain.log.grow(3)
     chain.log.announce()  # goes to nobody
-    Door.refuses = {"/v1/trail/consistency-proofs": (503, "about:blank: later")}
-    chain.tell(4)
-    later = chain.subscribe("--json")
-    assert json.loads(later.stdout)["checked"] == "not-checked"
-    assert (chain.state["last"], open_checkpoint(chain.state["checkpoint"], [chain.log.signer.key]).size) == (2, 5)
+    for status, said in ((503, "about:blank: later"), (404, "about:blank: no such address"), (400, "<html>")):
+        Door.refuses = {"/v1/trail/consistency-proofs": (status, said)}
+        chain.tell(4)
+        later = chain.subscribe("--json")
+        assert json.loads(later.stdout)["checked"] == "not-checked"
+    assert (chain.state["last"], open_checkpoint(chain.state["checkpoint"], [chain.log.signer.key]).size) == (4, 5)
     Door.refuses = {}
     chain.tell(1)
     assert json.loads(chain.subscribe("--json").stdout)["checked"] == "goes-on"
@@ -236,7 +239,7 @@ def test_a_server_that_lies_is_found_out_and_what_shows_it_is_kept(chain: Chain,
         Door.feed.append(log.announce().model_copy(update={"size": 16}))
     else:
         log.told = 12
-        Door.refuses = {"/v1/trail/consistency-proofs": (404, "about:blank: 9 entries are signed, and not 15.")}
+        Door.refuses = {"/v1/trail/consistency-proofs": (404, "not-signed: 9 entries are signed, and not 15.")}
         chain.tell(5)
     for _ in range(2):  # it is said again at the next start
         found = chain.subscribe("--json")
@@ -245,9 +248,11 @@ def test_a_server_that_lies_is_found_out_and_what_shows_it_is_kept(chain: Chain,
         assert "ALARM" in found.stderr
         assert (chain.state["last"], chain.state["checkpoint"]) == (1, kept.checkpoint)
     came = Door.feed[-1]
-    shown = json.loads((chain.folder / "subscriptions" / f"{PARTNER}.alarm-{came.size}.json").read_text())
-    assert (shown["kept"], shown["came"]["checkpoint"]) == (kept.checkpoint, came.checkpoint)
+    size = open_checkpoint(came.checkpoint, [log.signer.key]).size
+    shown = json.loads((chain.folder / "subscriptions" / f"{PARTNER}.alarm-{size}.json").read_text())
+    assert (shown["kept"], shown["shown"]) == (kept.checkpoint, came.checkpoint)
     assert shown["why"] in found.stderr
+    assert ("cannot both be true" in found.stderr) == (lie not in ("the line says another size", "another key"))
 
 
 def test_who_vouches_has_a_key_and_sends_the_newest_checkpoint_that_was_checked(chain: Chain) -> None:
@@ -266,12 +271,25 @@ def test_who_vouches_has_a_key_and_sends_the_newest_checkpoint_that_was_checked(
     assert Door.keys == [vkey, vkey]
 
 
-def test_where_the_audit_has_another_tree_than_it_signed_that_is_an_alarm(chain: Chain) -> None:
-    chain.tell(5)
+@pytest.mark.parametrize("shows", ["another tree", "the same tree", "nothing"])
+def test_where_the_audit_has_another_tree_than_it_signed_that_is_an_alarm(chain: Chain, shows: str) -> None:
+    signed = chain.tell(5).checkpoint
+    chain.subscribe()
     Door.refuses = {"/v1/trail/cosignatures": (409, "forked: the trail was rewritten")}
+    if shows == "another tree":
+        chain.log.leaves[2:] = [leaf_hash(b"another")] * 4
+    if shows == "nothing":
+        Door.refuses["/v1/trail/checkpoint"] = (503, "about:blank: later")
+    now = "" if shows == "nothing" else chain.log.checkpoint()
+    Door.feed.append(Door.feed[0])  # after a restart it vouches for what it kept, at the next line
     found = chain.subscribe("--cosign", str(chain.folder / "maatjes.key"))
     assert found.exit_code == ALARMED
     assert "the trail was rewritten" in found.stderr
+    assert ("cannot both be true" in found.stderr) == (shows == "another tree")
+    (file,) = (chain.folder / "subscriptions").glob("*.alarm*.json")
+    shown = json.loads(file.read_text())
+    assert (shown["kept"], shown["shown"]) == (signed, now)
+    assert chain.state["checkpoint"] == signed
 
 
 @pytest.mark.parametrize(
