@@ -12,7 +12,9 @@ RUN python -m venv /opt/venv \
  && /opt/venv/bin/pip uninstall --quiet --yes pip setuptools \
  && find /opt/venv -name '*.pyx' -o -name '*.pxd' -o -name '*.pyi' -o -name '*.c' -o -name '*.h' | xargs rm \
 # uvloop's wheel carries 12 MB of symbols. Of others, whose libraries were moved into the wheel, strip would break some.
- && strip --strip-unneeded /opt/venv/lib/python3*/site-packages/uvloop/*.so
+ && strip --strip-unneeded /opt/venv/lib/python3*/site-packages/uvloop/*.so \
+# Of public holidays the Dutch ones are asked, and no names: 9 MB of translations and of other countries' bytecode.
+ && cd /opt/venv/lib/python3*/site-packages/holidays && rm -r locale && find countries -name '*.pyc' -delete
 # What is in it, as CycloneDX: written by a tool that does not come along.
 RUN python -m venv /build/sbom \
  && /build/sbom/bin/pip install --quiet --require-hashes --only-binary :all: --requirement /build/sbom-requirements.txt

@@ -21,10 +21,13 @@ log = get_logger(__name__)
 
 
 def topics_of(service: str) -> Mapping[str, Collection[int]]:
-    """The topics of the chain, and what this service does with each; those of partners are left to who sends there."""
+    """The topics that this service uses, and what it does with each; those of partners are left to who sends there.
+
+    A broker does not show it the others.
+    """
     # What it said itself it reads after a restore from a backup: better to know of a missing right before.
     own = own_topics(service)
-    return {
+    uses = {
         name: [
             right
             for right, may in ((READ, service in topic.consumers or name in own), (WRITE, service in topic.producers))
@@ -33,6 +36,7 @@ def topics_of(service: str) -> Mapping[str, Collection[int]]:
         for name, topic in TOPICS.items()
         if "{" not in name
     }
+    return {name: rights for name, rights in uses.items() if rights}
 
 
 class BrokerWatch:

@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 from hulpketen_contracts import TOPICS
 
-from deploy.kafka.desired import Desired, Right, desired
+from deploy.kafka.desired import SERVICES, Desired, Right, desired
 from deploy.kafka.difference import Present, difference, remarks
 from deploy.kafka.strimzi import resources
+from services.chassis.broker_watch import topics_of
+from services.chassis.kafka_rights import READ
 from services.chassis.settings import KafkaSettings
 
 PARTNERS = ("maatjes", "maatjes-noord")
@@ -35,6 +37,16 @@ def test_every_topic_of_the_catalogue_is_there_and_its_readers_and_writers_alone
         # Who alone writes a topic reads it, too: after a restore from a backup.
         itself = topic.producers if len(topic.producers) == 1 else ()
         assert (readers, writers) == ({*topic.consumers, *itself}, set(topic.producers))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_asks_at_its_start_for_what_it_may_do_and_for_nothing_else(wanted: Desired, service: str) -> None:
+    asked = {
+        (name, "READ" if right == READ else "WRITE") for name, rights in topics_of(service).items() for right in rights
+    }
+    given = {right[2:4] for right in wanted.rights if right[:2] == (service, "TOPIC") and not right.prefix}
+    assert asked == given
+    assert set(topics_of(service)) == {name for name, _ in given}
 
 
 def test_reference_data_stays_for_ever_and_nothing_is_kept_by_fewer_than_two(wanted: Desired) -> None:
