@@ -43,11 +43,31 @@ async def copied(source: Source, folder: Path, entries: int) -> AsyncIterator[Sc
     """
     name = f"{source.name}_tamper_{os.getpid()}"
     try:
+        await _drop_left(source)
         yield await _copy(source, source.client[name], folder, entries)
     except (StoreUnavailable, PyMongoError) as error:
         raise StackError(f"the database of the audit does not answer ({type(error).__name__})") from error
     finally:
         await source.client.drop_database(name)
+
+
+async def _drop_left(source: Source) -> None:
+    """Copies of processes that were killed: no erasure reaches what is sealed in them."""
+    for name in await source.client.list_database_names():
+        owner = name.removeprefix(f"{source.name}_tamper_")
+        if owner != name and owner.isdecimal() and not _lives(int(owner)):
+            await source.client.drop_database(name)
+
+
+def _lives(pid: int) -> bool:
+    """Whether this is another process that runs."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return pid != os.getpid()
 
 
 async def _copy(source: Source, target: Database, folder: Path, entries: int) -> Scene:

@@ -42,19 +42,32 @@ async def run(data: Path, entries: int) -> tuple[Mapping[str, str], bool]:
         folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="hulpketen-tamper-")))
         source = await _source(data, folder, entries, cleanup)
         scene = await cleanup.enter_async_context(copied(source, folder, entries))
-        if why := await scene.found():
-            raise StackError(f"the trail is not right before anything was altered: {why}")
-        index = _chosen(scene)
-        results = {}
-        for name, alter in ALTERATIONS.items():
-            try:
-                await alter(scene, index)
-                results[name] = await scene.found()
-            except Absent:
-                continue
-            finally:
-                await scene.restore()
-        return results, await _proof_holds(scene, index)
+        return await tamper(scene)
+
+
+async def tamper(scene: Scene) -> tuple[Mapping[str, str], bool]:
+    """Alter the copy in every way. As `run`."""
+    if why := await scene.found():
+        raise StackError(f"the trail is not right before anything was altered: {why}")
+    index = _chosen(scene)
+    results = {name: what for name in ALTERATIONS if (what := await _altered(scene, index, name)) is not None}
+    return results, await _proof_holds(scene, index)
+
+
+async def _altered(scene: Scene, index: int, name: str) -> str | None:
+    """What an alteration was found by, and None where there is nothing to alter so. All is as before then.
+
+    Raises StackError where it is not: what is found after that would say nothing.
+    """
+    try:
+        await ALTERATIONS[name](scene, index)
+        found = await scene.found()
+    except Absent:
+        found = None
+    await scene.restore()
+    if why := await scene.found():
+        raise StackError(f"the copy could not be made as it was after '{name}': {why}")
+    return found
 
 
 async def _source(data: Path, folder: Path, entries: int, cleanup: AsyncExitStack) -> Source:

@@ -48,7 +48,7 @@ class Scene:
         self.kept = Kept(0, b"", "")
         self.entries: list[Document] = []
         self._kept_documents: list[Document] = []
-        self._files: dict[str, bytes] = {}
+        self._files: dict[str, bytes | None] = {}
 
     async def open(self) -> None:
         """Read what there is. Afterwards all of it can be altered."""
@@ -69,7 +69,11 @@ class Scene:
         await self.database["checkpoints"].delete_many({})
         await self.database["checkpoints"].insert_many(self._kept_documents)
         for path, content in self._files.items():
-            (self.place.folder / path).write_bytes(content)
+            file = self.place.folder / path
+            if content is None:
+                file.unlink()
+            else:
+                file.write_bytes(content)
         self._files = {}
 
     async def put(self, entries: Sequence[Document]) -> None:
@@ -85,7 +89,7 @@ class Scene:
     def write(self, path: str, content: bytes) -> None:
         """Change a file of the second place, which `restore` undoes."""
         file = self.place.folder / path
-        self._files.setdefault(path, file.read_bytes() if file.exists() else b"")
+        self._files.setdefault(path, file.read_bytes() if file.exists() else None)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
 
