@@ -33,11 +33,12 @@ class Remote:
     Unless it says otherwise a method raises StackError with what the service says, and httpx' own.
     """
 
-    def __init__(self, url: str, token: Callable[[], str]) -> None:
-        """`url`: of the audit, without /v1. `token` is asked again when the last one has expired."""
+    def __init__(self, url: str, token: Callable[[], str], *, elsewhere: bool = False) -> None:
+        """`url`: of the audit, without /v1. `token` is asked again when the last one has expired. `elsewhere`: a proxy
+        and certificates are those of the environment (HTTPS_PROXY, SSL_CERT_FILE)."""
         self._url = f"{url.rstrip('/')}/v1/trail"
         self._token = token
-        self._http = httpx.Client(timeout=_TIMEOUT_S, trust_env=False)
+        self._http = httpx.Client(timeout=_TIMEOUT_S, trust_env=elsewhere)
         self._http.headers["Authorization"] = f"Bearer {token()}"
 
     def checkpoint(self) -> str:
@@ -125,7 +126,7 @@ def remote(url: str | None, data: Path) -> Iterator[Remote]:
     token = os.environ.get(TOKEN)
     if not token:
         raise StackError(f"no token for {url}: set {TOKEN} to one of the role auditor")
-    yield from _closing(Remote(url, lambda: token))
+    yield from _closing(Remote(url, lambda: token, elsewhere=True))
 
 
 def _closing(found: Remote) -> Iterator[Remote]:

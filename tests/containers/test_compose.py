@@ -18,12 +18,14 @@ import httpx
 import pytest
 
 from deploy.local import ports
+from deploy.local.access import CLI_CLIENT
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "hulpketen:test"
 # With a base of some 130 MB together 250 at most; what is added now is 119.
 OWN_LAYERS_MB = 120
 WITHIN_S = 1200
+HULPKETEN = (sys.executable, "-c", "from cli.main import main; main()")
 ONCE = {"secrets", "database", "topics"}
 PIECES = {"kafka", "mongo", "intake", "matching", "notifications", "audit", "issuer", "proxy"}
 
@@ -219,16 +221,27 @@ def test_what_is_for_operations_asks_who_comes_from_outside_for_a_token(stack: S
 
 
 def test_a_demo_on_it_loses_nothing(stack: Stack) -> None:
-    demo = [sys.executable, "-c", "from cli.main import main; main()", "demo", "--signals", "40", "--json"]
+    demo = [*HULPKETEN, "demo", "--signals", "40", "--json"]
     figures = json.loads(run(*demo, "--stack", str(stack.generated / "stack.json")))
     assert figures["lost"] == 0
     assert figures["doubled"] == 0
 
 
+def test_an_auditor_checks_the_whole_trail_from_outside(stack: Stack, tmp_path: Path) -> None:
+    secret = (stack.generated / "keys" / f"{CLI_CLIENT}.secret").read_text()
+    with stack.client() as outside:
+        asked = {"grant_type": "client_credentials", "role": "auditor"}
+        token = outside.post("/issuer/token", data=asked, auth=(CLI_CLIENT, secret)).json()["access_token"]
+    verify = [*HULPKETEN, "audit", "verify", "--url", f"{stack.url}/audit", "--memory", str(tmp_path / "seen.json")]
+    said = run(*verify, TOKEN=token, SSL_CERT_FILE=str(stack.generated / "ca.pem"), NO_PROXY="localhost")
+    assert "trail: localhost/hulpketen" in said
+    assert "each as it was signed" in said
+
+
 def test_coming_up_again_changes_nothing(stack: Stack) -> None:
-    secret = (stack.generated / "keys" / "hulpketen-cli.secret").read_text()
+    secret = (stack.generated / "keys" / f"{CLI_CLIENT}.secret").read_text()
     before = {each["Id"] for containers in stack.containers().values() for each in containers}
     stack.compose("up", "--detach", "--wait")
     after = {each["Id"] for containers in stack.containers().values() for each in containers}
     assert after == before
-    assert (stack.generated / "keys" / "hulpketen-cli.secret").read_text() == secret
+    assert (stack.generated / "keys" / f"{CLI_CLIENT}.secret").read_text() == secret
