@@ -13,10 +13,10 @@ from fastapi import APIRouter, Depends, Path, Query
 from hulpketen_contracts.trail.errors import Malformed, TrailError
 from hulpketen_contracts.trail.proof import Proof
 from hulpketen_contracts.trail.tiles import ENTRIES, parse_path
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from starlette.responses import PlainTextResponse, Response
 
-from services.audit.api import ACTIVITY, Auditor
+from services.audit.api import ACTIVITY, Auditor, Period, period
 from services.audit.checkpoints import Kept
 from services.audit.domain.leaves import leaf_of
 from services.audit.doors import who_may
@@ -104,14 +104,8 @@ def routes(trail: Signed, store: TrailStore, looks: Looks, cosigned: Callable[[K
             return ProofView(hashes=texts(await _reader(trail).inclusion(index, size)))
 
     @router.get("/period", summary="Between which numbers the entries of a period stand")
-    async def period(
-        _: Auditor,
-        since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-        until: Annotated[AwareDatetime | None, Query(alias="to")] = None,
-    ) -> PeriodView:
-        if since and until and until < since:
-            _refuse("/to", "ends-before-it-starts", "The period ends before it starts.")
-        first, end = await store.numbers(since, until)
+    async def between(_: Auditor, asked: Annotated[Period, Depends(period)]) -> PeriodView:
+        first, end = await store.numbers(*asked)
         return PeriodView(first=first, end=end)
 
     @router.get("/proofs/{event}", summary="The proof of one entry, as a file", response_class=PlainTextResponse)
