@@ -187,8 +187,10 @@ class Writer:
             raise LeaseLost("another process holds the lease of the writer")
         if self._fence is None or self._fence != self._lease.fence:
             self._erased = await self._store.erased()
+            # In this order: a former holder may add and sign meanwhile, and what is signed was added before.
+            signed = await self._reach()
             self._next = await self._store.next_index()
-            if self._next < (signed := await self._reach()):
+            if self._next < signed:
                 raise TrailBroken(f"{signed} entries were signed, and {self._next} are there")
             self._fence = self._lease.fence
 

@@ -25,10 +25,14 @@ class Growth:
         self._settled = 0  # the size for which the partial files were written last
 
     @classmethod
-    def load(cls, place: Place, size: int, root: bytes) -> Growth:
-        """The tree of this size as its files have it, each of which is looked at. Raises TrailError, OSError."""
+    def load(cls, place: Place, size: int, root: bytes, *, every_tile: bool = True) -> Growth:
+        """The tree of this size as its files have it. Raises TrailError, OSError.
+
+        `every_tile`: look at all of them, and all bundles; otherwise only at the partial ones, which lead to the root.
+        """
         growth = cls(place)
-        _check_tiles(place, size)
+        if every_tile:
+            _check_tiles(place, size)
         growth._tree = TileTree.resume(size, root, place.tile)
         growth._rest = place.bundle(size // TILE_WIDTH, size % TILE_WIDTH) if size % TILE_WIDTH else []
         growth._settled = size

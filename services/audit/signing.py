@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from hulpketen_contracts.trail.errors import TrailError
+from hulpketen_contracts.trail.errors import NotConsistent, TrailError
+from hulpketen_contracts.trail.tree import Proofs, check_consistency
 
 from services.audit import metrics
 from services.audit.checkpoints import CheckpointStore, Kept
@@ -92,6 +93,7 @@ class Signer:
         self._most, self._time = every
         self._one_at_a_time = asyncio.Lock()
         self._fence: int | None = None
+        self._looked_over: int | None = None  # the fence under which every tile was looked at: once is enough
         self._growth: Growth | None = None
         self._last: Kept | None = None
         self.fresh = Fresh()
@@ -119,7 +121,8 @@ class Signer:
 
     async def _go_on(self) -> None:
         if self._growth is None or self._fence != self._lease.fence:
-            self._fence, self._growth = self._lease.fence, await self._take_over()
+            self._fence = self._lease.fence
+            self._growth = await self._take_over()
         growth = self._growth
         while leaves := self.fresh.take(growth.size) or await self._leaves(growth.size, _AT_ONCE):
             await asyncio.to_thread(growth.grow, leaves)
@@ -156,37 +159,62 @@ class Signer:
     # Where it goes on
 
     async def _take_over(self) -> Growth:
+        # In this order: a former holder may sign meanwhile, and what it signs is in the database before anywhere else.
+        known = await self._known()
         self._last = last = await self._store.last()
-        await self._compare(last)
+        unkept = await self._compare(known, last)
         if last is None:
             return Growth(self._place)
+        looked_over = self._fence is not None and self._looked_over == self._fence
         try:
-            growth = await asyncio.to_thread(Growth.load, self._place, last.size, last.root)
+            growth = await asyncio.to_thread(Growth.load, self._place, last.size, last.root, every_tile=not looked_over)
         except TrailError as damage:
             log.warning("tiles_written_again", why=str(damage))
             growth = await self._written_again(last)
+        if not looked_over:
+            for where, checkpoint in unkept:
+                await asyncio.to_thread(self._prove, where, checkpoint, last)
+            self._looked_over = self._fence
         await self._put(last)
         return growth
 
-    async def _compare(self, last: Kept | None) -> None:
-        """With whatever else is known to have been signed. Raises Differs."""
+    async def _known(self) -> list[tuple[str, Kept]]:
+        """Whatever else is known to have been signed, and where. Raises Differs."""
         if why := await self._store.stopped():
             raise Differs(why)
         if await asyncio.to_thread(self._place.newest) > self._place.generation:
             raise Differs("the second place has a newer log")
         there = await asyncio.to_thread(self._place.checkpoint)
+        known = []
         for where, text in (("the second place", there), ("what was announced", await self._announced())):
             if text is None:
                 continue
             try:
-                known = self._key.read(text)
+                known.append((where, self._key.read(text)))
             except TrailError as error:
                 raise Differs(f"the checkpoint of {where}: {error}") from error
-            if known.size > (last.size if last else 0):
-                raise Differs(f"{where} has a checkpoint of {known.size} entries that the database does not have")
-            mine = await self._store.of(known.size)
-            if mine is None or mine.root != known.root:
-                raise Differs(f"{where} has another root at {known.size} entries")
+        return known
+
+    async def _compare(self, known: Sequence[tuple[str, Kept]], last: Kept | None) -> list[tuple[str, Kept]]:
+        """Those that the database does not have, and yet may: they are smaller than its last. Raises Differs."""
+        unkept = []
+        for where, checkpoint in known:
+            if checkpoint.size > (last.size if last else 0):
+                raise Differs(f"{where} has a checkpoint of {checkpoint.size} entries that the database does not have")
+            mine = await self._store.of(checkpoint.size)
+            if mine is None:
+                unkept.append((where, checkpoint))
+            elif mine.root != checkpoint.root:
+                raise Differs(f"{where} has another root at {checkpoint.size} entries")
+        return unkept
+
+    def _prove(self, where: str, known: Kept, last: Kept) -> None:
+        """By the tiles: after a restore the database lacks checkpoints between its own last and the second place's."""
+        proof = Proofs(last.size, self._place.tile).consistency(known.size)
+        try:
+            check_consistency(known.size, known.root, last.size, last.root, proof)
+        except NotConsistent as error:
+            raise Differs(f"{where} has another root at {known.size} entries") from error
 
     async def _written_again(self, last: Kept) -> Growth:
         """All tiles, from the entries; those that are there are left as they are until the root is seen to be right."""

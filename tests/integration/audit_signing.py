@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,14 +24,17 @@ from tests.integration.audit import AlwaysHeld, Database, provider_of, record, t
 ORIGIN = "test.example/audit"
 
 
-class Announced:
-    """The checkpoint that partners were told of."""
+async def untold() -> None:
+    """Partners were told of no checkpoint."""
 
-    def __init__(self, text: str | None = None) -> None:
-        self.text = text
 
-    async def __call__(self) -> str | None:
-        return self.text
+def told(text: str) -> Callable[[], Awaitable[str | None]]:
+    """They were told of this one."""
+
+    async def announced() -> str | None:
+        return text
+
+    return announced
 
 
 def log_key(provider: KeyProvider, generation: int = 1) -> LogKey:
@@ -43,7 +47,7 @@ def signer(
     *,
     lease: WriterLease | None = None,
     provider: KeyProvider | None = None,
-    announced: str | None = None,
+    announced: Callable[[], Awaitable[str | None]] = untold,
 ) -> Signer:
     """One that signs at each step in which the trail grew."""
     return Signer(
@@ -51,7 +55,7 @@ def signer(
         Place(folder, 1),
         log_key(provider or provider_of(database)),
         lease or AlwaysHeld(),
-        Announced(announced),
+        announced,
         clock=now,
         every=(1, timedelta(hours=1)),
     )

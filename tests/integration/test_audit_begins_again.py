@@ -27,7 +27,7 @@ from services.chassis.mongo.indexes import make_all
 from services.chassis.service import now
 from tests.conftest import Infrastructure
 from tests.integration.audit import AlwaysHeld, Database, a_database, provider_of, trail, writer
-from tests.integration.audit_signing import Announced, log_key, numbered, signer
+from tests.integration.audit_signing import log_key, numbered, signer, untold
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ async def signed_again(database: Database, folder: Path) -> None:
     store = CheckpointStore(database)
     generation = await store.generation()
     place, key = Place(folder, generation), log_key(provider_of(database), generation)
-    again = Signer(store, place, key, AlwaysHeld(), Announced(), clock=now, every=(1, timedelta(hours=1)))
+    again = Signer(store, place, key, AlwaysHeld(), untold, clock=now, every=(1, timedelta(hours=1)))
     await writer(database).handle([numbered(n) for n in range(18, 25)])
     await again.step()
     assert again.stopped == ""

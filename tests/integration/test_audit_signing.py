@@ -22,7 +22,7 @@ from services.chassis.pipeline.errors import LeaseLost, StoreUnavailable
 from services.chassis.service import now
 from tests.conftest import Infrastructure
 from tests.integration.audit import AlwaysHeld, Database, a_database, provider_of, subject_keys, trail, writer
-from tests.integration.audit_signing import event_id, log_key, looked_over, numbered, person, signer
+from tests.integration.audit_signing import event_id, log_key, looked_over, numbered, person, signer, told, untold
 
 KILLS, AT_ONCE = 200, 50
 
@@ -46,7 +46,7 @@ async def newest(database: Database) -> Kept:
 async def stopped(database: Database, folder: Path, announced: str | None = None) -> str:
     """Why a new signer signs nothing; it says so once."""
     before = await CheckpointStore(database).last()
-    one = signer(database, folder, announced=announced)
+    one = signer(database, folder, announced=told(announced) if announced else untold)
     await one.step()
     await one.step()
     assert await CheckpointStore(database).last() == before
@@ -161,10 +161,10 @@ async def test_a_database_that_has_less_than_others_saw_signed_signs_nothing_and
 ) -> None:
     await add(database, 0, 20)
     await signer(database, tmp_path).step()
-    told = (await newest(database)).text
+    text = (await newest(database)).text
     await database["checkpoints"].delete_many({})
     assert "the second place has" in await stopped(database, tmp_path)
-    assert "what was announced has" in await stopped(database, tmp_path / "empty", told)
+    assert "what was announced has" in await stopped(database, tmp_path / "empty", text)
     await database["entries"].delete_many({"_id": {"$gte": 15}})
 
     async def signed() -> int:
@@ -204,8 +204,62 @@ async def test_who_does_not_hold_the_lease_signs_nothing(database: Database, tmp
     assert await CheckpointStore(database).last() is None
 
 
+async def test_a_former_holder_may_sign_while_another_takes_over(database: Database, tmp_path: Path) -> None:
+    former = signer(database, tmp_path)
+
+    async def signed_meanwhile() -> str:
+        await former.step()
+        return (await newest(database)).text
+
+    await add(database, 0, 20)
+    await former.step()
+    await add(database, 20, 40)
+    one = signer(database, tmp_path, announced=signed_meanwhile)
+    await one.step()
+    assert one.stopped == ""
+    assert [each.size for each in await looked_over(database, tmp_path, provider_of(database))] == [20, 40]
+
+
+async def test_a_former_holder_may_add_and_sign_while_another_takes_over_the_writing(database: Database) -> None:
+    async def signed_meanwhile() -> int:
+        await add(database, 0, 20)
+        return 20
+
+    await writer(database, reach=signed_meanwhile).handle([numbered(20)])
+    assert len(await trail(database)) == 21
+
+
+async def test_after_a_failure_it_goes_on_without_a_look_at_every_tile(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise OSError("no room")
+
+    one, read, bundle = signer(database, tmp_path), list[int](), Place.bundle
+
+    def noted(place: Place, index: int, width: int = 256) -> list[bytes]:
+        read.append(index)
+        return bundle(place, index, width)
+
+    await add(database, 0, 600)
+    await one.step()
+    await add(database, 600, 610)
+    monkeypatch.setattr(Place, "bundle", noted)
+    for more in (610, 620):
+        with monkeypatch.context() as patch:
+            patch.setattr(Place, "write", lambda *_: full())
+            with pytest.raises(OSError, match="no room"):
+                await one.step()
+        read.clear()
+        await one.step()
+        await add(database, more, more + 10)
+    monkeypatch.undo()
+    assert read == [2]
+    assert [each.size for each in await looked_over(database, tmp_path, provider_of(database))] == [600, 610, 620]
+
+
 class Restored:
-    """A database as it was at 300 entries, of which 700 were signed since."""
+    """A database as it was at 300 entries, of which 700 were signed since; partners were told of 500."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self.database, self.folder = database, folder
@@ -217,12 +271,16 @@ class Restored:
     async def prepare(self) -> None:
         await add(self.database, 0, 300)
         await signer(self.database, self.folder).step()
-        await add(self.database, 300, 700)
+        await add(self.database, 300, 500)
+        await signer(self.database, self.folder).step()
+        self.told = await newest(self.database)
+        await add(self.database, 500, 700)
         await signer(self.database, self.folder).step()
         self.signed = await newest(self.database)
         self.entries = await trail(self.database)
         await self.database["entries"].delete_many({"_id": {"$gte": 300}})
         await self.database["checkpoints"].delete_many({"_id": {"$gt": 300}})
+        await self.database["trail"].delete_many({})
         known = [entry["about"]["person"] for entry in self.entries[:300]]
         await self.database["person_keys"].delete_many({"_id": {"$nin": known}})
 
@@ -257,6 +315,20 @@ async def test_what_a_backup_lacks_comes_from_the_second_place_and_its_contents_
     await signer(restored.database, restored.folder).step()
     kept = await looked_over(restored.database, restored.folder, provider_of(restored.database))
     assert [each.size for each in kept] == [300, 700, 720]
+
+
+async def test_a_checkpoint_that_neither_the_backup_nor_the_second_place_has_is_proved_by_the_tiles(
+    restored: Restored,
+) -> None:
+    await restored.rebuild.run()
+    other = log_key(provider_of(restored.database)).sign(restored.told.size, bytes(32))
+    assert "another root at 500" in await stopped(restored.database, restored.folder, other)
+    await add(restored.database, 700, 710)
+    one = signer(restored.database, restored.folder, announced=told(restored.told.text))
+    await one.step()
+    assert one.stopped == ""
+    kept = await looked_over(restored.database, restored.folder, provider_of(restored.database))
+    assert [each.size for each in kept] == [300, 700, 710]
 
 
 async def test_without_the_second_place_a_restored_trail_signs_nothing_more(restored: Restored) -> None:
