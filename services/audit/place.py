@@ -44,23 +44,22 @@ class Place:
 
     def tile(self, level: int, index: int, width: int = TILE_WIDTH) -> bytes:
         """The first `width` hashes of a tile: of the whole one, where there is one. Raises TileTruncated, OSError."""
-        found = self._first(tile_path(level, index), tile_path(level, index, width))[: width * HASH_BYTES]
+        _, found = self._either(tile_path(level, index), tile_path(level, index, width))
         if len(found) < width * HASH_BYTES:
             raise TileTruncated(f"{tile_path(level, index)} is cut short")
-        return found
+        return found[: width * HASH_BYTES]
 
     def bundle(self, index: int, width: int = TILE_WIDTH) -> list[bytes]:
         """The first `width` entries of a bundle, in the same way. Raises TrailError, OSError."""
-        whole, partial = entries_path(index), entries_path(index, width)
-        found = self.read(whole)
-        leaves = unpack(self._first(partial), width) if found is None else unpack(found, TILE_WIDTH)
-        return leaves[:width]
+        whole, found = self._either(entries_path(index), entries_path(index, width))
+        return unpack(found, TILE_WIDTH if whole else width)[:width]
 
-    def _first(self, *paths: str) -> bytes:
-        for path in paths:
+    def _either(self, whole: str, partial: str) -> tuple[bool, bytes]:
+        """Whether it is the whole one, and the file. A writer puts the whole one there, and then clears the partial."""
+        for path in (whole, partial, whole):
             if (found := self.read(path)) is not None:
-                return found
-        raise TileTruncated(f"{paths[-1]} is missing")
+                return path == whole, found
+        raise TileTruncated(f"{partial} is missing")
 
     def write(self, files: Mapping[str, bytes]) -> None:
         """Write all of these: beside, forced to disk, and renamed, so that a crash leaves each whole or as it was.

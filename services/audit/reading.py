@@ -10,7 +10,15 @@ from typing import TypeVar
 
 from hulpketen_contracts.trail.errors import TileTruncated
 from hulpketen_contracts.trail.tiles import TilePath, pack
-from hulpketen_contracts.trail.tree import TILE_HEIGHT, TILE_WIDTH, Proofs, check_inclusion, leaf_hash
+from hulpketen_contracts.trail.tree import (
+    HASH_BYTES,
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    Proofs,
+    ReadTile,
+    check_inclusion,
+    leaf_hash,
+)
 
 from services.audit.checkpoints import CheckpointStore, Kept
 from services.audit.domain.entry import Document
@@ -49,7 +57,7 @@ class TrailReader:
         if path.level is None:
             return await self._bundle(path)
         level = path.level
-        return await self._beside(lambda: self._tile(level, path.index, path.width))
+        return await self._beside(lambda: self._tiles(size)(level, path.index, path.width))
 
     async def _bundle(self, path: TilePath) -> bytes:
         """From the database, which auditors search: what is signed then speaks for what they see."""
@@ -61,30 +69,39 @@ class TrailReader:
 
     async def consistency(self, old: int, size: int) -> list[bytes]:
         """The proof that the tree of `size` goes on from that of `old` entries, where old <= size."""
-        await self._signed(size)
-        return await self._beside(lambda: Proofs(size, self._tile).consistency(old))
+        tiles = self._tiles(await self._signed(size))
+        return await self._beside(lambda: Proofs(size, tiles).consistency(old))
 
     async def inclusion(self, index: int, size: int) -> list[bytes]:
         """The proof that an entry is in the tree of `size`, where index < size."""
-        await self._signed(size)
-        return await self._beside(lambda: Proofs(size, self._tile).inclusion(index))
+        tiles = self._tiles(await self._signed(size))
+        return await self._beside(lambda: Proofs(size, tiles).inclusion(index))
 
     async def prove(self, entry: Document) -> tuple[Kept, list[bytes]]:
         """The newest checkpoint, and the proof that it is over this entry: looked at before it is given."""
         last, index = await self.newest(), entry["_id"]
         if index >= last.size:
             raise NotSigned(f"It is entry {index}, and {last.size} are signed yet: ask again in a minute.")
-        proof = await self._beside(lambda: Proofs(last.size, self._tile).inclusion(index))
+        proof = await self._beside(lambda: Proofs(last.size, self._tiles(last.size)).inclusion(index))
         check_inclusion(last.size, last.root, index, leaf_hash(leaf_of(entry)), proof)
         return last, proof
 
-    async def _signed(self, size: int) -> None:
+    async def _signed(self, size: int) -> int:
+        """How many entries are signed, which are at least so many."""
         last = (await self.newest()).size
         if size > last:
             raise NotSigned(f"{last} entries are signed, and not {size}.")
+        return last
 
-    def _tile(self, level: int, index: int, width: int) -> bytes:
-        return self._whole_tile(level, index, width) if width == TILE_WIDTH else self._place.tile(level, index, width)
+    def _tiles(self, signed: int) -> ReadTile:
+        """The tiles of any tree up to the `signed` one, of which alone the partial tiles are surely there."""
+
+        def read(level: int, index: int, width: int) -> bytes:
+            there = min(TILE_WIDTH, (signed >> TILE_HEIGHT * level) - index * TILE_WIDTH)
+            tile = self._whole_tile if there == TILE_WIDTH else self._place.tile
+            return tile(level, index, there)[: width * HASH_BYTES]
+
+        return read
 
     async def _beside(self, read: Callable[[], Answer]) -> Answer:
         return await asyncio.to_thread(read)

@@ -14,7 +14,7 @@ from hulpketen_contracts.trail.checkpoint import open_checkpoint
 from hulpketen_contracts.trail.note import VerifierKey
 from hulpketen_contracts.trail.proof import check_proof
 from hulpketen_contracts.trail.tiles import entries_path, tile_path, unpack
-from hulpketen_contracts.trail.tree import Proofs, check_consistency, check_inclusion, leaf_hash
+from hulpketen_contracts.trail.tree import Proofs, TileTree, check_consistency, check_inclusion, leaf_hash
 
 from services.audit.api_trail import routes
 from services.audit.checkpoints import CheckpointStore, Kept
@@ -145,6 +145,22 @@ async def test_proofs_over_http_are_those_of_the_tree(auditor: Auditor, database
             hashes = [b64decode(each) for each in answer["hashes"]]
             check_inclusion(size, signed_root, n, leaf_hash(leaf_of(entry)), hashes)
     assert auditor.lines == []
+
+
+async def test_any_tree_up_to_the_signed_one_has_its_tiles_and_proofs(auditor: Auditor, database: Database) -> None:
+    hashes = [leaf_hash(leaf_of(entry)) for entry in (await trail(database))[:700]]
+    assert (await get(auditor, tile_path(0, 2, 70))).content == b"".join(hashes[512:582])
+    tree = TileTree()
+    size, signed_root = await root(auditor)
+    for middle in (1, 70, 255, 256, 257, 299, 301, 512, 513, 650, 699):
+        tree.extend(hashes[tree.size : middle])
+        answer = (await get(auditor, "consistency-proofs", **{"from": middle, "to": size})).json()
+        check_consistency(middle, tree.root(), size, signed_root, [b64decode(each) for each in answer["hashes"]])
+        answer = (await get(auditor, "consistency-proofs", **{"from": 1, "to": middle})).json()
+        check_consistency(1, hashes[0], middle, tree.root(), [b64decode(each) for each in answer["hashes"]])
+        answer = (await get(auditor, "inclusion-proofs", index=middle // 2, size=middle)).json()
+        proof = [b64decode(each) for each in answer["hashes"]]
+        check_inclusion(middle, tree.root(), middle // 2, hashes[middle // 2], proof)
 
 
 async def test_the_proof_of_an_entry_is_a_file_that_is_checked_with_the_key_alone(
