@@ -39,6 +39,7 @@ from services.chassis.settings import load
 from services.chassis.web import App, create_app, serve
 
 SIGN_EVERY_S = 1.0
+LOOK_TO_ANNOUNCE_S = 10.0
 FORGET_EVERY_S = 3_600.0
 TOPICS_OF_THE_CHAIN = tuple(name for name, topic in TOPICS.items() if "audit" in topic.consumers)
 
@@ -86,7 +87,7 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
     writer = Writer(store, lease, bury, keys, clock=now, reach=trail.reach, added=trail.added)
     service.every("keys", 1, keys.turn)
     service.every("signing", SIGN_EVERY_S, trail.step)
-    service.every("announcing", settings.audit.announce_s, trail.announce)
+    service.every("announcing", min(LOOK_TO_ANNOUNCE_S, settings.audit.announce_s / 4), trail.announce)
     service.every("writer_lease", settings.pipeline.lease_s / 4, hold)
     witnesses = Witnesses(WitnessStore(service.database), trail.checkpoints, lambda: trail.key, now)
     measuring = Measuring(store, trail.checkpoints, witnesses, lease, now)

@@ -64,7 +64,14 @@ class Trail:
             every=(own.checkpoint_entries, timedelta(seconds=own.checkpoint_s)),
         )
         self.reader = TrailReader(self.checkpoints, self.place)
-        self._announcer = Announcer(self._service.store, self._service.engine, self.newest, self.reader.consistency)
+        self._announcer = Announcer(
+            self._service.store,
+            self._service.engine,
+            self.newest,
+            self.reader.consistency,
+            clock=now,
+            every=timedelta(seconds=own.announce_s),
+        )
 
     async def rebuild(self) -> None:
         """After a restore, before anything is taken from the topics again."""
