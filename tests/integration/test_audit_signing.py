@@ -24,7 +24,7 @@ from tests.conftest import Infrastructure
 from tests.integration.audit import AlwaysHeld, Database, a_database, provider_of, subject_keys, trail, writer
 from tests.integration.audit_signing import event_id, log_key, looked_over, numbered, person, signer, told, untold
 
-KILLS, AT_ONCE = 200, 50
+KILLS, AT_ONCE = 200, 100
 
 
 @pytest.fixture
@@ -96,6 +96,7 @@ async def test_writers_that_all_believe_to_hold_the_lease_sign_one_history(datab
         for at in range(start, 300, 10):
             for step in (lambda at=at: one.handle([numbered(n) for n in range(at, at + 10)]), signs.step):
                 await until_done(step)
+        assert signs.stopped == ""
 
     await asyncio.gather(*(write(start) for start in (0, 10, 20)))
     kept = await looked_over(database, tmp_path, provider_of(database))
