@@ -5,7 +5,8 @@ Whoever may read the trail reads all of it, whatever the token's municipalities:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -20,7 +21,7 @@ from services.audit.domain.entry import Document
 from services.audit.domain.search import MAX_PAGE, MAX_PER_PAGE, Search
 from services.audit.doors import who_may
 from services.audit.export import MEDIA_TYPES, Format, rendered
-from services.audit.store import TrailStore
+from services.audit.store import MOST_COUNTED, TooMuch, TrailStore
 from services.chassis.auth import Principal
 from services.chassis.problems import FieldError, Problem
 from services.chassis.processing_log import Looks
@@ -57,7 +58,7 @@ COLUMNS = [field.alias or name for name, field in EntryView.model_fields.items()
 
 
 class Page(BaseModel):
-    """A page of a search; `total` counts all that fits."""
+    """A page of a search. `total` counts all that fits; where `more` is true, more fit than were counted."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
@@ -65,6 +66,7 @@ class Page(BaseModel):
     page: int
     per_page: int
     total: int
+    more: bool
 
 
 class Desk:
@@ -90,10 +92,13 @@ class Desk:
     async def search(self, auditor: Principal, asked: Search, page: int, per_page: int) -> Page:
         """A page of what is found, once the search is in both logs. Raises StoreUnavailable."""
         started = self.looks.clock()
-        entries, total = await self.store.search(asked, page, per_page)
+        with bounded():
+            entries, total = await self.store.search(asked, page, per_page)
         # Only a search for a case is about a person; a period is about the trail.
         await self.log(auditor, "search-audit-trail", started, _persons(entries) if asked.case else ())
-        return Page(items=await self.views(entries), page=page, per_page=per_page, total=total)
+        more = asked != Search() and total > MOST_COUNTED
+        items = await self.views(entries)
+        return Page(items=items, page=page, per_page=per_page, total=MOST_COUNTED if more else total, more=more)
 
     async def export(self, asked: Search) -> AsyncIterator[list[dict[str, Any]]]:
         """All that fits, as rows."""
@@ -102,9 +107,21 @@ class Desk:
 
     async def check_size(self, asked: Search) -> None:
         """Raises Problem 400 where more fits than an export may have."""
-        if await self.store.count(asked, self._most + 1) > self._most:
+        with bounded():
+            fit = await self.store.count(asked, self._most + 1)
+        if fit > self._most:
             detail = f"More than {self._most} entries fit: an export may have no more. Ask for a shorter period."
             raise Problem(400, detail, type="too-many", errors=[FieldError("/to", "too-many", detail, "query")])
+
+
+@contextmanager
+def bounded(pointer: str = "/to", place: str = "query") -> Iterator[None]:
+    """Raises Problem 400, at the field that ends the period, where a question reads more of the trail than one may."""
+    try:
+        yield
+    except TooMuch as error:
+        detail = "Too much of the trail has to be read for this: ask for a shorter period, or for a type or a case."
+        raise Problem(400, detail, type="too-many", errors=[FieldError(pointer, "too-much", detail, place)]) from error
 
 
 def routes(desk: Desk) -> APIRouter:

@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validato
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from services.audit.api import bounded
 from services.audit.contents import Contents
 from services.audit.domain.entry import Document
 from services.audit.domain.lines import (
@@ -119,7 +120,8 @@ class ProcessingLogReader:
         question = await self._question(asked, ids)
         if question is None:
             return [], []
-        entries = await self._store.lines(question, types_of(question.activity), MAX_LINES + 1)
+        with bounded("/endTime", "body"):
+            entries = await self._store.lines(question, types_of(question.activity), MAX_LINES + 1)
         if len(entries) > MAX_LINES:
             detail = f"More than {MAX_LINES} lines fit: ask for a shorter period."
             raise Problem(400, detail, type="too-many", errors=[FieldError("/endTime", "too-many", detail)])

@@ -16,7 +16,7 @@ from hulpketen_contracts.trail.tiles import ENTRIES, parse_path
 from pydantic import BaseModel
 from starlette.responses import PlainTextResponse, Response
 
-from services.audit.api import ACTIVITY, Auditor, Period, period
+from services.audit.api import ACTIVITY, Auditor, Period, bounded, period
 from services.audit.checkpoints import Kept
 from services.audit.domain.leaves import leaf_of
 from services.audit.doors import who_may
@@ -105,7 +105,8 @@ def routes(trail: Signed, store: TrailStore, looks: Looks, cosigned: Callable[[K
 
     @router.get("/period", summary="Between which numbers the entries of a period stand")
     async def between(_: Auditor, asked: Annotated[Period, Depends(period)]) -> PeriodView:
-        first, end = await store.numbers(*asked)
+        with bounded():
+            first, end = await store.numbers(*asked)
         return PeriodView(first=first, end=end)
 
     @router.get("/proofs/{event}", summary="The proof of one entry, as a file", response_class=PlainTextResponse)

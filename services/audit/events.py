@@ -162,17 +162,23 @@ class Writer:
             await self._bury(taken.letters)
         if taken.entries:
             self._show_lag(taken.entries[0])
-        merged = {(e.person, e.merged_into) for e in taken.entries if e.merged_into and e.person}
-        if merged:
-            await self._store.alias(merged)
-        erased = {e.person for e in taken.entries if e.type == PersonErased.TYPE and e.person}
-        if erased:
-            erased = await self._store.with_aliases(erased)
-            self._erased |= erased
+        erased = await self._gone(taken.entries)
         entries = {entry.event_id: entry for entry in taken.entries}
         keys = await self._keys_of(list(entries.values()))
         leaves = {entry.event_id: leaf(entry, key) for entry, key in zip(entries.values(), keys, strict=True)}
         return Piece(entries, leaves, erased)
+
+    async def _gone(self, entries: Sequence[Entry]) -> set[str]:
+        """Who is erased with these: whom they say, and who was merged into one that is, whichever is told first."""
+        merged = {(e.person, e.merged_into) for e in entries if e.merged_into and e.person}
+        if merged:
+            await self._store.alias(merged)
+        erased = {e.person for e in entries if e.type == PersonErased.TYPE and e.person}
+        erased |= {person for person, into in merged if into in self._erased}
+        if erased:
+            erased = await self._store.with_aliases(erased)
+            self._erased |= erased
+        return erased
 
     async def _write(self, piece: Piece) -> None:
         await self._append(piece)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING, DESCENDING, UpdateOne
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, ExecutionTimeout
 
 from services.audit.checkpoints import INDEXES as CHECKPOINTS
 from services.audit.domain.entry import Document
@@ -22,6 +23,8 @@ from services.chassis.mongo.sessions import INDEXES as SESSIONS
 from services.chassis.pipeline.errors import StoreUnavailable
 
 CHECKED = "checked"
+COUNTED_AT_ONCE = 100_000
+MOST_COUNTED = 100_000
 AT_ONCE = 500
 _IN_TIME = [("at", ASCENDING), ("_id", ASCENDING)]
 # An entry pays for every one of them.
@@ -47,15 +50,21 @@ class AnotherWrites(Exception):
     """The index was taken: another process adds to the trail."""
 
 
-class TrailStore:
-    """The only place that knows the audit's collections."""
+class TooMuch(Exception):
+    """More has to be read for this than a question may."""
 
-    def __init__(self, database: AsyncIOMotorDatabase[Document]) -> None:
+
+class TrailStore:
+    """The entries, who was erased and merged, and the keys that contents are sealed under."""
+
+    def __init__(self, database: AsyncIOMotorDatabase[Document], *, search_ms: int = 10_000) -> None:
+        """`search_ms`: how long the database may take for a question that reads many entries."""
         self._entries = database["entries"]
         self._state = database["trail"]
         self._tombstones = database["tombstones"]
         self._aliases = database["aliases"]
         self._keys = database["person_keys"]
+        self._search_ms = search_ms
 
     async def end(self) -> int:
         """How many entries there are, by the last one's number."""
@@ -70,11 +79,19 @@ class TrailStore:
             state = await self._state.find_one({"_id": CHECKED})
             last = await self._entries.find_one({}, {"_id": 1}, sort=[("_id", -1)])
             start, end = (state["next"] if state else 0), (last["_id"] + 1 if last else 0)
-            there = await self._entries.count_documents({"_id": {"$gte": start, "$lt": end}})
-            if there != end - start:
-                raise TrailBroken(f"{there} entries stand where {end - start} should, from {start} to before {end}")
-            await self._state.update_one({"_id": CHECKED}, {"$set": {"next": end}}, upsert=True)
+            if end < start:
+                raise TrailBroken(f"{start} entries were there, and {end} are")
+            for piece in range(start, end, COUNTED_AT_ONCE):
+                await self._check(piece, min(piece + COUNTED_AT_ONCE, end))
         return int(end)
+
+    async def _check(self, start: int, end: int) -> None:
+        """See that no index is missing from `start` to before `end`, and remember it: a trail of years is never
+        counted in one go."""
+        there = await self._entries.count_documents({"_id": {"$gte": start, "$lt": end}})
+        if there != end - start:
+            raise TrailBroken(f"{there} entries stand where {end - start} should, from {start} to before {end}")
+        await self._state.update_one({"_id": CHECKED}, {"$set": {"next": end}}, upsert=True)
 
     async def append(self, leaves: Sequence[Document]) -> int:
         """Insert in order, and stop at an event that the trail has already. How many went in, by majority.
@@ -170,19 +187,23 @@ class TrailStore:
         return {document["_id"] for document in documents}
 
     async def search(self, search: Search, page: int, per_page: int) -> tuple[list[Document], int]:
-        """One page (from 1) of what fits, in the order of time, and how many fit in all."""
-        async with available():
+        """One page (from 1) of what fits, in the order of time, and how many fit; as many as MOST_COUNTED + 1 is more.
+
+        Raises: TooMuch, StoreUnavailable.
+        """
+        async with self._in_time():
             query = await self._query(search)
             found = self._entries.find(query).sort(_IN_TIME).skip((page - 1) * per_page).limit(per_page)
-            entries = await found.to_list(per_page)
+            entries = await found.max_time_ms(self._search_ms).to_list(per_page)
             if search == Search():
                 return entries, await self._entries.estimated_document_count()
-            return entries, await self._entries.count_documents(query)
+        return entries, await self.count(search, MOST_COUNTED + 1)
 
     async def count(self, search: Search, most: int) -> int:
-        """How many fit; not counted further than `most`."""
-        async with available():
-            return await self._entries.count_documents(await self._query(search), limit=most)
+        """How many fit; not counted further than `most`. Raises TooMuch, StoreUnavailable."""
+        async with self._in_time():
+            query = await self._query(search)
+            return await self._entries.count_documents(query, limit=most, maxTimeMS=self._search_ms)
 
     async def all_of(self, search: Search) -> AsyncIterator[list[Document]]:
         """All that fits, in the order of time, some at a time."""
@@ -213,7 +234,10 @@ class TrailStore:
     async def lines(
         self, asked: LinesAsked, types: Sequence[str], limit: int, *, newest_first: bool = False, skip: int = 0
     ) -> list[Document]:
-        """Entries of these types with their sealed contents, in the order of time or against it, `limit` at most."""
+        """Entries of these types with their sealed contents, in the order of time or against it, `limit` at most.
+
+        Raises: TooMuch, StoreUnavailable.
+        """
         order = [(name, DESCENDING) for name, _ in _IN_TIME] if newest_first else _IN_TIME
         query: Document = {"type": {"$in": list(types)}}
         if asked.activity:
@@ -224,8 +248,8 @@ class TrailStore:
             query["about.person"] = {"$in": sorted(asked.persons)}
         if at := _within(asked.since, asked.until):
             query["at"] = at
-        async with available():
-            found = self._entries.find(query, {"about.nonce": 0})
+        async with self._in_time():
+            found = self._entries.find(query, {"about.nonce": 0}).max_time_ms(self._search_ms)
             return await found.sort(order).skip(skip).limit(limit).to_list(limit)
 
     async def opened(self, case: str, event_type: str) -> list[Document]:
@@ -234,13 +258,27 @@ class TrailStore:
             return await self._entries.find({"about.case": case, "type": event_type}).to_list(None)
 
     async def numbers(self, since: datetime | None, until: datetime | None) -> tuple[int, int]:
-        """The first number of an entry from `since` to before `until`, and the one after the last; (0, 0): none is."""
+        """The first number of an entry from `since` to before `until`, and the one after the last; (0, 0): none is.
+
+        Raises: TooMuch, StoreUnavailable.
+        """
+        if since is None and until is None:
+            return 0, await self.end()
         at = {name: at for name, at in (("$gte", since), ("$lt", until)) if at}
-        async with available():
-            query = {"type": {"$in": await self._entries.distinct("type")}} | ({"at": at} if at else {})
+        async with self._in_time():
+            query = {"type": {"$in": await self._entries.distinct("type")}, "at": at}
             ends = {"_id": None, "first": {"$min": "$_id"}, "last": {"$max": "$_id"}}
-            found = await self._entries.aggregate([{"$match": query}, {"$group": ends}]).to_list(1)
+            asked: list[Document] = [{"$match": query}, {"$group": ends}]
+            found = await self._entries.aggregate(asked, maxTimeMS=self._search_ms).to_list(1)
         return (found[0]["first"], found[0]["last"] + 1) if found else (0, 0)
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        async with available():
+            try:
+                yield
+            except ExecutionTimeout as error:
+                raise TooMuch from error
 
     async def of_event(self, event_id: str) -> Document | None:
         """The entry of this event."""

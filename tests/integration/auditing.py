@@ -69,6 +69,7 @@ class Auditor:
         self.accesses: list[AccessLogged] = []
         self.log_answers = True
         self.app: App
+        self.store: TrailStore
 
     async def record(self, events: Sequence[Event]) -> None:
         if not self.log_answers:
@@ -97,24 +98,25 @@ async def an_auditor(
     database: Database, issuer: TestIssuer, folder: Path, unusual: UnusualSettings | None = None
 ) -> AsyncIterator[Auditor]:
     """An auditor of the trail in this database."""
+    store = TrailStore(database)
     settings = unconnected(folder, auth=AuthSettings(issuer=ISSUER, audience="audit"))
     async with httpx.AsyncClient(base_url="http://audit.test") as client:
         one = Auditor(client)
         looks = Looks("audit", one.record, lambda: bytes(32), lambda: datetime.now(UTC))
         contents = Contents(subject_keys(database))
-        desk = Desk(TrailStore(database), contents, looks, MOST)
+        desk = Desk(store, contents, looks, MOST)
         access = UnusualAccess(AccessStore(database), contents, unusual or UnusualSettings())
-        log = ProcessingLogReader(TrailStore(database), contents, REGISTER, Sealer(bytes(32)))
+        log = ProcessingLogReader(store, contents, REGISTER, Sealer(bytes(32)))
         routers = [routes(desk), access_routes(desk, access), log_routes(log, REGISTER, looks)]
         hour = timedelta(hours=1)
         doors = Doors(ResidentStore(database), lambda: bytes(32), looks.clock, hour, hour)
-        routers.append(resident_routes(doors, OwnData(TrailStore(database), contents, REGISTER), looks, ""))
+        routers.append(resident_routes(doors, OwnData(store, contents, REGISTER), looks, ""))
         routers.append(pages.routes(desk, access))
         app = create_app("audit", runtime=NoRuntime(), settings=settings, routers=routers, transport=issuer.transport)
         page, sealer = Client(CLIENT, SECRET, str(client.base_url)), Sealer(bytes(32))
         app.state.sessions = Sessions(page, MongoSessions(database), app.state.verifier, sealer)
         app.include_router(session_routes(app.state.sessions))
-        one.app = app
+        one.app, one.store = app, store
         client._transport = httpx.ASGITransport(app)
         client.headers["authorization"] = f"Bearer {token(issuer, 'audit:read processing-log:read')}"
         yield one

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,16 @@ from hulpketen_contracts import (
     CaseClosed,
     CaseOpened,
     PersonErased,
+    ProcessingLogged,
     SignalReceived,
 )
 
+from services.audit import api, store
 from services.audit.api import ACTIVITY
+from services.audit.domain.lines import ACTIVITY_ID
 from tests.conftest import Infrastructure
 from tests.integration.audit import Database, a_database, a_person, ids, record, writer
-from tests.integration.auditing import MOST, Auditor, an_auditor, token
+from tests.integration.auditing import MOST, REGISTER, Auditor, an_auditor, token
 from tests.unit.chassis.issuer import TestIssuer
 
 
@@ -137,6 +141,45 @@ async def test_pages_follow_each_other_and_say_how_many_there_are(auditor: Audit
     assert {(page["total"], page["perPage"]) for page in pages} == {(5, 2)}
     narrowed = await auditor.get("/v1/entries", type=CaseClosed.TYPE, perPage=1)
     assert (narrowed["total"], len(narrowed["items"])) == (2, 1)
+
+
+async def test_no_more_is_counted_than_somebody_would_page_through(
+    auditor: Auditor, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MOST_COUNTED", 2)
+    monkeypatch.setattr(api, "MOST_COUNTED", 2)
+    counted = [await auditor.get("/v1/entries", **asked) for asked in ({"case": case}, {"to": "2026-03-03T09:00:00Z"})]
+    assert [(page["total"], page["more"], len(page["items"])) for page in counted] == [(2, False, 2), (2, True, 4)]
+    everything = await auditor.get("/v1/entries")
+    assert (everything["total"], everything["more"]) == (5, False)
+
+
+MUCH = [
+    ("GET", "/v1/entries?from=2026-01-01T00:00:00Z&to=2026-12-31T00:00:00Z&organisation=nobody", "/to"),
+    ("GET", "/v1/entries/export?format=csv&from=2026-01-01T00:00:00Z&to=2026-12-31T00:00:00Z&organisation=no", "/to"),
+    ("POST", "/lezenapi/v1/processing-activities", "/endTime"),
+]
+
+
+async def test_a_question_that_reads_too_much_is_refused_and_says_how_to_ask(
+    auditor: Auditor, database: Database
+) -> None:
+    (entry,) = [record(a_person(), ProcessingLogged.TYPE, at="2026-03-01T08:00:00Z", activity="view-case")]
+    await writer(database).handle([entry])
+    (line,) = await database["entries"].find().to_list(None)
+    del line["about"]
+    many = [line | {"_id": n, "eventId": str(n)} for n in range(1, 60_000)]
+    await database["entries"].insert_many(many)
+    auditor.store._search_ms = 1
+    for method, path, pointer in MUCH:
+        asked = {ACTIVITY_ID: REGISTER.uri("search-audit-trail")}
+        answer = await auditor.client.request(method, path, json=asked if method == "POST" else None)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, pointer), answer.text
+        assert answer.json()["errors"][0]["code"] == "too-much"
+    with pytest.raises(store.TooMuch):
+        await auditor.store.numbers(None, datetime.now(UTC))
+    assert await auditor.store.numbers(None, None) == (0, 60_000)
+    assert auditor.lines == []
 
 
 async def test_an_entry_shows_its_commitment_and_nothing_that_opens_it_or_leads_to_a_person(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
 from hulpketen_contracts import PersonErased, PersonMerged
 
+from services.audit import store
 from services.audit.contents import Contents, opens
 from services.audit.domain.entry import Document, read
 from services.audit.events import Writer
@@ -142,6 +144,36 @@ async def test_where_an_entry_is_missing_nothing_is_added(database: Database) ->
     assert len(await trail(database)) == 4
 
 
+async def test_a_trail_that_cannot_be_counted_in_one_go_is_counted_all_the_same(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "COUNTED_AT_ONCE", 10)
+    await writer(database).handle([record(a_person()) for _ in range(35)])
+    await database["entries"].delete_one({"_id": 22})
+    with pytest.raises(TrailBroken):
+        await writer(database).handle([record(a_person())])
+    # What was counted need not be counted again.
+    state = await database["trail"].find_one({"_id": store.CHECKED})
+    assert state
+    assert state["next"] == 20
+
+
+async def test_a_trail_that_lost_its_end_since_it_was_counted_is_broken(database: Database) -> None:
+    await writer(database).handle([record(a_person()) for _ in range(5)])
+    await TrailStore(database).next_index()
+    await database["entries"].delete_many({"_id": {"$gte": 3}})
+    with pytest.raises(TrailBroken):
+        await writer(database).handle([record(a_person())])
+
+
+async def test_a_time_at_the_end_of_the_calendar_is_a_dead_letter_and_stops_nothing(database: Database) -> None:
+    wrong = [record(a_person(), at=at) for at in ("0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00")]
+    right = [record(a_person()), record(a_person(), at="9998-12-31T23:59:59.999Z")]
+    letters = await writer(database).handle([wrong[0], right[0], wrong[1], right[1]])
+    assert [(letter.record, letter.reason) for letter in letters] == [(each, "bad-headers") for each in wrong]
+    assert [entry["eventId"] for entry in await trail(database)] == ids(right)
+
+
 async def test_erasing_takes_away_what_leads_to_the_person_and_leaves_every_leaf(database: Database) -> None:
     erased, alias, deeper, other = (a_person() for _ in range(4))
     one = writer(database)
@@ -163,6 +195,33 @@ async def test_erasing_takes_away_what_leads_to_the_person_and_leaves_every_leaf
     assert [e["_id"] for e in after if "about" in e] == [2]
     everything = json.dumps(after, default=str)
     assert not [person for person in (erased, alias, deeper) if person in everything]
+    assert [key["_id"] for key in await database["person_keys"].find().to_list(None)] == [other]
+
+
+BATCHES: dict[str, Callable[[list[Record]], list[list[Record]]]] = {
+    "one batch": lambda records: [records],
+    "a batch each": lambda records: [[each] for each in records],
+    "delivered again": lambda records: [records[:-1], records],
+}
+
+
+@pytest.mark.parametrize("batches", BATCHES.values(), ids=BATCHES)
+@pytest.mark.parametrize("told", [*itertools.permutations(range(3))], ids=str)
+async def test_who_is_merged_into_an_erased_person_is_erased_in_whatever_order_it_is_told(
+    database: Database, told: Sequence[int], batches: Callable[[list[Record]], list[list[Record]]]
+) -> None:
+    erased, alias, deeper, other = (a_person() for _ in range(4))
+    events = [
+        record(erased, PersonErased.TYPE),
+        record(alias, PersonMerged.TYPE, into=erased),
+        record(deeper, PersonMerged.TYPE, into=alias),
+    ]
+    one = writer(database)
+    await one.handle([record(person) for person in (erased, alias, deeper, other)])
+    for batch in batches([events[n] for n in told]):
+        await one.handle(batch)
+    await writer(database).handle([record(deeper), record(alias)])
+    assert [entry["_id"] for entry in await trail(database) if "about" in entry] == [3]
     assert [key["_id"] for key in await database["person_keys"].find().to_list(None)] == [other]
 
 

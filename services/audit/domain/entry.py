@@ -151,13 +151,15 @@ def _data(value: bytes | None) -> Document:
 
 
 def _time(text: str) -> datetime:
+    """In UTC. The ends of the calendar are refused: neither the database nor the end of a day can have them."""
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        known = at.tzinfo is not None and 1970 <= at.astimezone(UTC).year <= 9998
+    except (ValueError, OverflowError):
         raise DecodeError("bad-headers", "ce_time is not a time") from None
-    if at.tzinfo is None:
-        raise DecodeError("bad-headers", "ce_time has no zone")
-    return at
+    if not known:
+        raise DecodeError("bad-headers", "ce_time has no zone, or is not between the years 1970 and 9998")
+    return at.astimezone(UTC)
 
 
 def _organisation(data: Document) -> str | None:
