@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hulpketen_contracts import (
     AccessLogged,
     CaseOpened,
     CaseUpdated,
     HelpStarted,
-    OrganisationChanged,
     ProcessingLogged,
     ReferralAccepted,
     ReferralMade,
@@ -42,27 +42,23 @@ class AccessStore:
 
     async def accesses(self, since: datetime, until: datetime) -> AsyncIterator[list[Document]]:
         """Those looks in the order of time, some at a time."""
-        batch: list[Document] = []
-        async with available():
-            async for entry in self._entries.find(_accesses(since, until)).sort([("at", 1), ("_id", 1)]):
-                batch.append(entry)
-                if len(batch) == AT_ONCE:
-                    yield batch
-                    batch = []
-        if batch:
-            yield batch
+        found = self._entries.find(_accesses(since, until)).sort([("at", 1), ("_id", 1)])
+        async for entries in _some_at_a_time(found):
+            yield entries
 
-    async def lines(self, traces: Collection[bytes]) -> list[Document]:
-        """The lines of the processing log of these traces."""
-        async with available():
-            query = {"about.trace": {"$in": list(traces)}, "type": ProcessingLogged.TYPE}
-            return await self._entries.find(query).to_list(None)
+    async def lines(self, traces: Collection[bytes]) -> AsyncIterator[list[Document]]:
+        """The lines of the processing log of these traces, some at a time."""
+        query = {"about.trace": {"$in": list(traces)}, "type": ProcessingLogged.TYPE}
+        async for entries in _some_at_a_time(self._entries.find(query)):
+            yield entries
 
-    async def of_persons(self, persons: Sequence[str], since: datetime, until: datetime) -> list[Document]:
-        """The referrals, cases and signals of these persons in this time."""
-        async with available():
-            query = {"about.person": {"$in": list(persons)}, "type": {"$in": OF_PERSON}}
-            return await self._entries.find(query | {"at": {"$gte": since, "$lte": until}}).to_list(None)
+    async def of_persons(
+        self, persons: Sequence[str], since: datetime, until: datetime
+    ) -> AsyncIterator[list[Document]]:
+        """The referrals, cases and signals of these persons in this time, some at a time."""
+        query = {"about.person": {"$in": list(persons)}, "type": {"$in": OF_PERSON}}
+        async for entries in _some_at_a_time(self._entries.find(query | {"at": {"$gte": since, "$lte": until}})):
+            yield entries
 
     async def merged(self, persons: Collection[str]) -> dict[str, str]:
         """Who was merged into one of these persons, and into whom."""
@@ -74,12 +70,6 @@ class AccessStore:
                 frontier = {each["_id"]: frontier[each["into"]] async for each in aliases if each["_id"] not in found}
                 found |= frontier
         return found
-
-    async def organisations(self, until: datetime) -> list[Document]:
-        """What was said of organisations up to this time, in order."""
-        async with available():
-            query = {"type": OrganisationChanged.TYPE, "at": {"$lte": until}}
-            return await self._entries.find(query).sort([("at", 1), ("_id", 1)]).to_list(None)
 
     async def forget(self, before: datetime) -> int:
         """Take away who looked on days before that of this time: content, trace and key. How many days there were.
@@ -96,6 +86,12 @@ class AccessStore:
                 await self._entries.update_many({"type": AccessLogged.TYPE, "at": at}, {"$unset": {"about": ""}})
                 await self._keys.delete_one({"_id": day})
         return len(days)
+
+
+async def _some_at_a_time(found: Any) -> AsyncIterator[list[Document]]:
+    async with available():
+        while entries := await found.to_list(AT_ONCE):
+            yield entries
 
 
 def _accesses(since: datetime, until: datetime) -> Document:

@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 from starlette.responses import StreamingResponse
 
 from services.audit.contents import Contents
-from services.audit.domain.entry import Document
+from services.audit.domain.entry import Document, said
 from services.audit.domain.search import MAX_PAGE, MAX_PER_PAGE, Search
 from services.audit.doors import who_may
 from services.audit.export import MEDIA_TYPES, Format, rendered
@@ -86,7 +86,8 @@ class Desk:
         """The entries as an auditor sees them."""
         accesses = [entry for entry in entries if entry["type"] == AccessLogged.TYPE]
         opened = zip(accesses, await self._contents.open(accesses), strict=True) if accesses else ()
-        employees = {entry["_id"]: content.data["employee"] for entry, content in opened if content}
+        looks = {entry["_id"]: said(AccessLogged, content.data) for entry, content in opened if content}
+        employees = {number: look.employee for number, look in looks.items() if look}
         return [_view(entry, employees.get(entry["_id"])) for entry in entries]
 
     async def search(self, auditor: Principal, asked: Search, page: int, per_page: int) -> Page:

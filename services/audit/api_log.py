@@ -163,7 +163,7 @@ def routes(reader: ProcessingLogReader, register: Register, looks: Looks) -> API
     async def activities(_: Anybody) -> ActivitiesView:
         return ActivitiesView(
             items=[
-                ActivityView(id=register.uri(slug), name=slug, **dict(each))
+                ActivityView(id=register.uri(slug), name=slug, what=each.what, why=each.why, basis=each.basis)
                 for slug, each in register.activities.items()
             ]
         )

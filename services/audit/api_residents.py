@@ -19,13 +19,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from services.audit.domain.register import Language
 from services.audit.doors import who_may
-from services.audit.residents import Doors, OwnData, TooManyTries
+from services.audit.residents import ACTIVITY, Doors, OwnData, TooManyTries
 from services.chassis.auth import Principal
 from services.chassis.incoming import RequestModel
 from services.chassis.problems import Problem
 from services.chassis.processing_log import Looks
 
-ACTIVITY = "view-own-data"
 MAX_PAGE = 1_000
 _PAGES = files(__package__) / "pages"
 _AMSTERDAM = ZoneInfo("Europe/Amsterdam")
@@ -82,10 +81,10 @@ def routes(doors: Doors, own: OwnData, looks: Looks, public_url: str) -> APIRout
     ) -> Response:
         person = await doors.who(request.cookies.get(name))
         persons = await own.everybody(person) if person else []
-        if not persons:
+        if person is None or not persons:
             return page.sign_in(lang)
         found = await own.done(persons, number)
-        await looks.record(ACTIVITY, None, persons)
+        await looks.record(ACTIVITY, None, [person])  # once, under whichever pseudonym
         return page.show(lang, done=found.done, number=number, further=found.further)
 
     @router.post("/my-data/sign-in", include_in_schema=False, dependencies=[Depends(_from_here)])

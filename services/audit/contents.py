@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import NamedTuple
 from pydantic_core import from_json
 
 from services.audit.domain.attributes import committed_in
-from services.audit.domain.entry import Document, commitment, holder
+from services.audit.domain.entry import Document, holder
 from services.audit.store import TrailStore
 from services.chassis.data_keys import make_keys, open_keys, period
 from services.chassis.keys import DerivedKey, KeyDestroyed, KeyProvider, Sealer
@@ -20,6 +21,7 @@ from services.chassis.pipeline.errors import StoreUnavailable
 HELD_S = 10.0
 _TURN_S = 4.0  # two turns and the second between looks stay under HELD_S
 _TRIES = 8
+_AT_ONCE = 200
 
 
 class Content(NamedTuple):
@@ -145,7 +147,11 @@ class Contents:
             keys = await self._keys.known(persons)
         except KeyDestroyed:  # that of a whole period; one by one, others are to be had
             keys = {person: key for person in persons for key in [await self._one(person)] if key}
-        return [self._content(entry, keys) for entry in entries]
+        contents: list[Content | None] = []
+        for start in range(0, len(entries), _AT_ONCE):
+            await asyncio.sleep(0)  # the process has a lease to renew, and others to answer
+            contents += [self._content(entry, keys) for entry in entries[start : start + _AT_ONCE]]
+        return contents
 
     async def _one(self, person: str) -> SubjectKey | None:
         try:
@@ -166,8 +172,3 @@ class Contents:
 
 def _holder(entry: Document) -> str | None:
     return holder(entry["type"], entry["at"], entry.get("about", {}).get("person"))
-
-
-def opens(content: Content, entry: Document) -> bool:
-    """Whether this is what the entry committed to; not so where its key is another one than at that time."""
-    return hmac.compare_digest(commitment(content.nonce, content.committed), entry["commitment"])

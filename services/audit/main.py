@@ -23,6 +23,7 @@ from services.audit.events import Writer
 from services.audit.looking import UnusualAccess
 from services.audit.measuring import EVERY_S as MEASURE_EVERY_S
 from services.audit.measuring import Measuring
+from services.audit.organisations import Organisations
 from services.audit.resident_store import ResidentStore
 from services.audit.residents import Doors, OwnData
 from services.audit.settings import Settings
@@ -95,18 +96,21 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
     register = settings.audit.register
     sealer = DerivedSealer(DerivedKey(service.keys, "data-subject-ids", oldest=True))
     log = ProcessingLogReader(store, Contents(keys), register, sealer)
+    organisations = Organisations(store, Contents(keys))
     routers = [
-        *_for_auditors(service, settings, store, Contents(keys)),
+        *_for_auditors(service, settings, store, organisations, Contents(keys)),
         trail_routes(trail, store, service.looks, witnesses.under),
         witness_routes(witnesses, trail.checkpoints),
         log_routes(log, register, service.looks),
-        _for_residents(service, settings, OwnData(store, Contents(keys), register)),
+        _for_residents(service, settings, OwnData(store, Contents(keys), register, organisations)),
     ]
     app = create_app("audit", runtime=service, settings=settings, routers=routers, transport=transport)
     return _sign_in(app, service, settings)
 
 
-def _for_auditors(service: Service, settings: Settings, store: TrailStore, contents: Contents) -> list[APIRouter]:
+def _for_auditors(
+    service: Service, settings: Settings, store: TrailStore, organisations: Organisations, contents: Contents
+) -> list[APIRouter]:
     accesses = AccessStore(service.database)
 
     async def forget() -> None:
@@ -114,7 +118,7 @@ def _for_auditors(service: Service, settings: Settings, store: TrailStore, conte
 
     service.every("accesses", FORGET_EVERY_S, forget)
     desk = api.Desk(store, contents, service.looks, settings.audit.export_entries)
-    unusual = UnusualAccess(accesses, contents, settings.unusual)
+    unusual = UnusualAccess(accesses, contents, organisations, settings.unusual)
     page = [pages.routes(desk, unusual)] if settings.page.client else []
     return [api.routes(desk), api_access.routes(desk, unusual), *page]
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hulpketen_contracts import CaseOpened, OrganisationChanged
 
 from services.audit.contents import Contents
+from services.audit.domain.entry import Document, said
 from services.audit.domain.lines import LINE_TYPES
-from services.audit.domain.register import Activity, Register
+from services.audit.domain.register import Activity, Register, Texts
 from services.audit.domain.search import LinesAsked
+from services.audit.organisations import Organisations
 from services.audit.resident_store import ResidentStore
 from services.audit.store import TrailStore
 from services.chassis.keys import fingerprint
@@ -24,7 +26,7 @@ TRIES_A_MINUTE = 600
 # Read aloud without doubt: no I and 1, no O and 0. Twelve of these are 60 bits.
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 _CODE = re.compile(f"[{_ALPHABET}]{{12}}")
-_ORGANISATIONS = 10_000
+ACTIVITY = "view-own-data"
 
 
 class TooManyTries(Exception):
@@ -32,10 +34,12 @@ class TooManyTries(Exception):
 
 
 class Done(NamedTuple):
-    """Something that was done. `by`: the name of the organisation, None for the chain itself."""
+    """Something that was done. `by`: the name of the organisation, None for the chain itself, or who is shown it."""
 
     at: datetime
     by: str | None
+    by_resident: bool
+    what: Texts
     activity: Activity
 
 
@@ -100,17 +104,19 @@ class Doors:
 class OwnData:
     """Reads of the trail what concerns one resident."""
 
-    def __init__(self, store: TrailStore, contents: Contents, register: Register) -> None:
+    def __init__(self, store: TrailStore, contents: Contents, register: Register, organisations: Organisations) -> None:
         self._store = store
         self._contents = contents
         self._register = register
+        self._organisations = organisations
 
     async def person_of(self, case: str, municipalities: Collection[str]) -> str | None:
         """Whom a case of one of these municipalities is about; None for any other case, and where it was erased."""
         entries = await self._store.opened(case, CaseOpened.TYPE)
         for content in await self._contents.open(entries):
-            if content and content.data.get("municipality") in municipalities:
-                return str(content.data["person"])
+            case_opened = said(CaseOpened, content.data) if content else None
+            if case_opened and case_opened.municipality in municipalities:
+                return case_opened.person
         return None
 
     async def everybody(self, person: str) -> list[str]:
@@ -123,14 +129,13 @@ class OwnData:
         asked = LinesAsked(persons=frozenset(persons))
         skipped = (page - 1) * PER_PAGE
         entries = await self._store.lines(asked, LINE_TYPES, PER_PAGE + 1, newest_first=True, skip=skipped)
-        names = await self._names()
+        organisations = await self._organisations.known()
         known = [(entry, self._register.activities.get(entry["activity"])) for entry in entries[:PER_PAGE]]
-        done = [Done(e["at"], names.get(e["organisation"], e["organisation"]), a) for e, a in known if a]
+        done = [_done(entry, activity, organisations) for entry, activity in known if activity]
         return Page(done, len(entries) > PER_PAGE)
 
-    async def _names(self) -> dict[str, str]:
-        """Of each organisation the name that was said last."""
-        entries = await self._store.lines(LinesAsked(), [OrganisationChanged.TYPE], _ORGANISATIONS)
-        contents = await self._contents.open(entries)
-        said = [content.data for content in contents if content]
-        return {str(data["organisation"]): str(data["name"]) for data in said if "organisation" in data}
+
+def _done(entry: Document, activity: Activity, organisations: Mapping[str, OrganisationChanged]) -> Done:
+    organisation = entry["organisation"]
+    by = organisations[organisation].name if organisation in organisations else organisation
+    return Done(entry["at"], by, entry["activity"] == ACTIVITY, activity.done(entry["type"]), activity)

@@ -90,7 +90,7 @@ class AuditSettings(Section):
 
 
 class PageSettings(Section):
-    """Pages: the auditor's is there where all three are set, that of residents always. They need an own host."""
+    """Pages, under a host name of their own: the auditor's where all three are set, that of residents always."""
 
     model_config = Section.model_config | {"env_prefix": "AUDIT_PAGE_"}
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from hulpketen_contracts import CaseOpened
+from hulpketen_contracts import CaseOpened, OrganisationChanged, ReferralMade
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pydantic import SecretStr
 
-from services.audit.contents import SubjectKeys
-from services.audit.domain.entry import Document
+from services.audit.contents import Content, SubjectKeys
+from services.audit.domain.entry import Document, commitment
 from services.audit.events import Writer, WriterLease, now
 from services.audit.store import SCHEMA, TrailStore
 from services.chassis.keys import FileKeyProvider
@@ -99,6 +99,32 @@ def a_person() -> str:
     return str(uuid.uuid4())
 
 
+# What the contracts ask beside what a test says, of events that readers open.
+_REST: dict[str, dict[str, Any]] = {
+    CaseOpened.TYPE: {
+        "subjectKind": "person",
+        "municipality": "0106",
+        "version": 1,
+        "status": "open",
+        "kind": "single",
+        "crisis": False,
+        "repeated": False,
+        "signals": 1,
+        "partnerTypes": [],
+        "openedAt": "2026-03-01T09:30:00.125Z",
+    },
+    ReferralMade.TYPE: {
+        "referral": "b7a1b5ba-9d0c-4d43-8e2b-6a1d4c2f9f10",
+        "municipality": "0106",
+        "service": "maatje",
+        "status": "made",
+        "version": 1,
+        "changedAt": "2026-03-01T09:30:00.125Z",
+    },
+    OrganisationChanged.TYPE: {"kind": "volunteers", "municipalities": ["0106"]},
+}
+
+
 def record(
     person: str, event_type: str = CaseOpened.TYPE, *, at: str = "2026-03-01T09:30:00.125Z", **fields: Any
 ) -> Record:
@@ -114,13 +140,18 @@ def record(
         ("ce_streamseq", b"1"),
         ("content-type", b"application/json"),
     )
-    data = {"person": person, "case": str(uuid.uuid4())} | fields
+    data = {"person": person, "case": str(uuid.uuid4())} | _REST.get(event_type, {}) | fields
     return Record("cases", 0, 0, person.encode(), json.dumps(data).encode(), headers)
 
 
 def ids(records: Collection[Record]) -> list[str]:
     """The ids of these events."""
     return [(dict(each.headers)["ce_id"] or b"").decode() for each in records]
+
+
+def opens(content: Content, entry: Document) -> bool:
+    """Whether this is what the entry committed to; not so where its key is another one than at that time."""
+    return bool(commitment(content.nonce, content.committed) == entry["commitment"])
 
 
 async def trail(database: Database) -> list[Document]:

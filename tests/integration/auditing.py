@@ -22,6 +22,7 @@ from services.audit.api_residents import routes as resident_routes
 from services.audit.contents import Contents
 from services.audit.domain.register import Register
 from services.audit.looking import UnusualAccess
+from services.audit.organisations import Organisations
 from services.audit.resident_store import ResidentStore
 from services.audit.residents import Doors, OwnData
 from services.audit.settings import UnusualSettings
@@ -105,12 +106,13 @@ async def an_auditor(
         looks = Looks("audit", one.record, lambda: bytes(32), lambda: datetime.now(UTC))
         contents = Contents(subject_keys(database))
         desk = Desk(store, contents, looks, MOST)
-        access = UnusualAccess(AccessStore(database), contents, unusual or UnusualSettings())
+        organisations = Organisations(store, contents)
+        access = UnusualAccess(AccessStore(database), contents, organisations, unusual or UnusualSettings())
         log = ProcessingLogReader(store, contents, REGISTER, Sealer(bytes(32)))
         routers = [routes(desk), access_routes(desk, access), log_routes(log, REGISTER, looks)]
         hour = timedelta(hours=1)
         doors = Doors(ResidentStore(database), lambda: bytes(32), looks.clock, hour, hour)
-        routers.append(resident_routes(doors, OwnData(store, contents, REGISTER), looks, ""))
+        routers.append(resident_routes(doors, OwnData(store, contents, REGISTER, organisations), looks, ""))
         routers.append(pages.routes(desk, access))
         app = create_app("audit", runtime=NoRuntime(), settings=settings, routers=routers, transport=issuer.transport)
         page, sealer = Client(CLIENT, SECRET, str(client.base_url)), Sealer(bytes(32))

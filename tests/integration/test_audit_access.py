@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -232,6 +233,35 @@ async def test_who_looked_is_kept_for_some_days_and_then_gone_for_good(
     assert answer["looks"] == 4
     erased = await auditor.get(f"/v1/entries/{gone['_id']}")
     assert (erased["employee"], erased["erased"], erased["organisation"]) == (None, True, "fonds")
+
+
+WRONG: list[dict[str, Any]] = [
+    {},
+    {"traceId": "0" * 32, "spanId": "x", "organisation": ["fonds"]},
+    {"traceId": "not hexadecimal", "spanId": "0" * 16, "service": "intake", "organisation": "fonds", "activity": "a"},
+]
+
+
+async def test_events_that_do_not_keep_to_their_contract_count_for_nothing_and_hide_nothing(
+    auditor: Auditor, chain: Chain, database: Database
+) -> None:
+    """One service that errs, or was broken into, must not be able to blind the auditor."""
+    at = NOON.isoformat()
+    person = a_person()
+    for wrong in WRONG:
+        entries = [
+            record(person, event_type, at=at)._replace(value=json.dumps(wrong | {"person": person}).encode())
+            for event_type in (AccessLogged.TYPE, ProcessingLogged.TYPE, OrganisationChanged.TYPE, ReferralMade.TYPE)
+        ]
+        await writer_of(chain).handle(entries)
+    for _ in range(3):
+        await chain.look("fonds", [person])
+    answer = await auditor.get("/v1/unusual-access", **PERIOD)
+    assert [each["rule"] for each in answer["findings"]] == ["one-person-often"]
+    found = await auditor.get("/v1/entries", type=AccessLogged.TYPE, **PERIOD)
+    assert [entry["employee"] for entry in found["items"]].count(None) == len(WRONG)
+    exported = await auditor.get("/v1/entries/export", format="json", type=AccessLogged.TYPE, **PERIOD)
+    assert len(exported["entries"]) == len(WRONG) + 3
 
 
 async def test_a_period_needs_both_ends_and_no_more_looks_than_are_gone_through(auditor: Auditor, chain: Chain) -> None:

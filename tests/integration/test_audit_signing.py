@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.audit.checkpoints import CheckpointStore, Kept
-from services.audit.contents import Contents, opens
+from services.audit.contents import Contents
 from services.audit.domain.entry import read
 from services.audit.place import Place
 from services.audit.rebuilding import Rebuild
@@ -21,7 +21,7 @@ from services.chassis.keys import FileKeyProvider
 from services.chassis.pipeline.errors import LeaseLost, StoreUnavailable
 from services.chassis.service import now
 from tests.conftest import Infrastructure
-from tests.integration.audit import AlwaysHeld, Database, a_database, provider_of, subject_keys, trail, writer
+from tests.integration.audit import AlwaysHeld, Database, a_database, opens, provider_of, subject_keys, trail, writer
 from tests.integration.audit_signing import event_id, log_key, looked_over, numbered, person, signer, told, untold
 
 KILLS, AT_ONCE = 200, 100

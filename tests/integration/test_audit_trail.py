@@ -13,7 +13,7 @@ import pytest
 from hulpketen_contracts import PersonErased, PersonMerged
 
 from services.audit import store
-from services.audit.contents import Contents, opens
+from services.audit.contents import Contents
 from services.audit.domain.entry import Document, read
 from services.audit.events import Writer
 from services.audit.store import TrailBroken, TrailStore
@@ -27,6 +27,7 @@ from tests.integration.audit import (
     a_database,
     a_person,
     ids,
+    opens,
     record,
     subject_keys,
     trail,

@@ -157,10 +157,9 @@ async def test_of_the_audits_access_log(stack_infra: Infrastructure) -> None:
         since, until = THEN + 10 * DAY, THEN + 20 * DAY
         assert await store.count(since, until, 1000) == 11
         assert sum([len(some) async for some in store.accesses(since, until)]) == 11
-        assert len(await store.lines([b"1", b"2"])) == 2
-        assert len(await store.of_persons(["person-2", "person-4"], THEN, until)) == 9
+        assert sum([len(some) async for some in store.lines([b"1", b"2"])]) == 2
+        assert sum([len(some) async for some in store.of_persons(["person-2", "person-4"], THEN, until)]) == 9
         assert await store.merged(["person-1"]) == {"alias-1": "person-1"}
-        assert len(await store.organisations(until)) == 21
         assert await store.forget(since) == 10
         await world.check({})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import secrets
 import socket
@@ -18,7 +17,7 @@ import uvicorn
 from hulpketen_contracts import OrganisationChanged, PersonErased, PersonMerged
 from playwright.async_api import async_playwright, expect
 
-from services.audit import residents
+from services.audit import organisations, residents
 from tests.conftest import Infrastructure
 from tests.integration.audit import Database, a_database, a_person, record, writer
 from tests.integration.auditing import Auditor, an_auditor, token
@@ -74,9 +73,8 @@ async def chain(stack_infra: Infrastructure, issuer: TestIssuer, tmp_path: Path)
     async with a_database(stack_infra) as database, an_auditor(database, issuer, tmp_path) as audit:
         person, case = a_person(), str(uuid.uuid4())
         chain = Chain(audit, database, issuer, person, case)
-        name = record("", OrganisationChanged.TYPE)
         await chain.happens(
-            name._replace(value=json.dumps({"organisation": "maatjes", "name": MAATJES}).encode()),
+            record("", OrganisationChanged.TYPE, organisation="maatjes", name=MAATJES),
             record(person, case=case, municipality="0106"),
             a_look(person, secrets.token_hex(16), organisation="maatjes"),
         )
@@ -113,6 +111,34 @@ async def test_the_code_and_each_look_at_the_page_are_in_the_processing_log_befo
     assert answer.status_code == 503
     assert LOOKED not in answer.text
     assert (await chain.ask(chain.case)).status_code == 503
+
+
+async def test_what_the_resident_did_themselves_is_said_so_and_once(chain: Chain) -> None:
+    merged = a_person()
+    await chain.happens(record(merged, PersonMerged.TYPE, into=chain.person))
+    await chain.enter(await chain.code())
+    await chain.page()
+    own_looks = [line for line in chain.audit.lines if line.activity == residents.ACTIVITY]
+    assert [line.subject for line in own_looks] == [chain.person]
+    await chain.happens(a_look(chain.person, secrets.token_hex(16), activity=residents.ACTIVITY, organisation=None))
+    page = await chain.page()
+    assert page.count("<dd>uzelf</dd>") == 1
+    assert "<dd>de computer van de hulpketen</dd>" not in page.partition("<dd>uzelf</dd>")[0]
+    assert "<dd>yourself</dd>" in await chain.page("?lang=en")
+
+
+async def test_an_organisation_is_called_as_the_directory_last_called_it(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(organisations, "HELD_S", 0)
+    await chain.enter(await chain.code())
+    renamed = {"organisation": "maatjes", "name": "Maatjes Drenthe (verzonnen)"}
+    await chain.happens(
+        record("", OrganisationChanged.TYPE, at="2026-04-01T09:00:00Z", **renamed),
+        record("", OrganisationChanged.TYPE, at="2026-05-01T09:00:00Z", organisation="maatjes", name=["no name"]),
+    )
+    page = await chain.page()
+    assert (renamed["name"] in page, MAATJES in page) == (True, False)
 
 
 async def test_nobody_of_another_municipality_gets_a_code_nor_learns_that_there_is_such_a_case(chain: Chain) -> None:

@@ -11,14 +11,16 @@ import hmac
 import re
 import secrets
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from hulpketen_contracts import CATALOGUE, MAX_EVENT_BYTES, AccessLogged, DecodeError, PersonMerged, decode
+from hulpketen_contracts import CATALOGUE, MAX_EVENT_BYTES, AccessLogged, DecodeError, Event, PersonMerged, decode
+from pydantic import ValidationError
 from pydantic_core import from_json
 
 from services.audit.domain.attributes import Headers, attributes
 
 Document = dict[str, Any]
+Said = TypeVar("Said", bound=Event)
 ACCESSES = "accesses/"
 
 _ACTIVITIES = {event_type: event.ACTIVITY for event_type, event in CATALOGUE.items()}
@@ -136,6 +138,14 @@ def found_again(entry: Entry, bound_to: bytes, key: Key | None) -> Document | No
 def commitment(nonce: bytes, content: bytes) -> bytes:
     """32 bytes that bind to the content, and say nothing of it to who does not have the nonce."""
     return hmac.digest(nonce, content, "sha256")
+
+
+def said(model: type[Said], data: Document) -> Said | None:
+    """The event that an entry's data is; None where it is none: the trail holds what was sent, right or wrong."""
+    try:
+        return model.model_validate(data, extra="ignore")
+    except ValidationError:
+        return None
 
 
 def _data(value: bytes | None) -> Document:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from hulpketen_contracts import CATALOGUE, TOPICS, ProcessingLogged
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from services.audit.domain.entry import Document
+from services.audit.domain.entry import Document, said
 from services.audit.domain.register import Register
 
 ACTIVITY_ID = "dpl.core.processing_activity_id"
@@ -79,13 +79,12 @@ def line_of(entry: Document, data: Document | None, register: Register, encrypt:
 def _of_look(entry: Document, data: Document | None) -> dict[str, Any] | None:
     if entry["type"] != ProcessingLogged.TYPE or data is None:
         return None
-    try:
-        said = ProcessingLogged.model_validate(data)
-    except ValidationError:  # the trail holds what was said, also where that is no line
+    line = said(ProcessingLogged, data)
+    if line is None:
         return None
-    times = {"start_time": _text(said.start_time), "end_time": _text(said.end_time)}
-    own = said.model_dump(include={"span_id", "parent_span_id", "status", "name"})
-    return own | times | {"trace_id": str(uuid.UUID(said.trace_id))}
+    times = {"start_time": _text(line.start_time), "end_time": _text(line.end_time)}
+    own = line.model_dump(include={"span_id", "parent_span_id", "status", "name"})
+    return own | times | {"trace_id": str(uuid.UUID(line.trace_id))}
 
 
 def _of_decision(entry: Document, about: Document) -> dict[str, Any]:

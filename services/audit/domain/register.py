@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter
+from hulpketen_contracts import ProcessingLogged
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 Language = Literal["nl", "en"]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
@@ -33,21 +34,27 @@ NOT_SET = Texts(
 
 
 class Activity(BaseModel):
-    """A processing activity. `basis`: the law that it rests on."""
+    """A processing activity. `basis`: the law that it rests on. `steps`: what each event of it says more exactly."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     what: Texts
+    steps: Mapping[str, Texts] = Field(default_factory=dict)
     why: Texts
     basis: Texts = NOT_SET
 
+    def done(self, event_type: str) -> Texts:
+        """What was done by an event of this type."""
+        return self.steps.get(_step(event_type), self.what)
+
 
 class Change(BaseModel):
-    """What a municipality says of an activity; the rest stays as it is."""
+    """What a municipality says of an activity; the rest stays. `what` stands for steps that it does not name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     what: Texts | None = None
+    steps: Mapping[str, Texts] | None = None
     why: Texts | None = None
     basis: Texts | None = None
 
@@ -69,7 +76,9 @@ class Register:
         for slug, change in TypeAdapter(dict[str, Change]).validate_python(_tables(own) if own else {}).items():
             if slug not in activities:
                 raise ValueError(f"{own} names the activity '{slug}', which the chain does not have")
-            activities[slug] = activities[slug].model_copy(update={k: v for k, v in change if v is not None})
+            steps: dict[str, object] = {"steps": {}} if change.what else {}
+            own_words = {name: text for name, text in change if text is not None}
+            activities[slug] = activities[slug].model_copy(update=steps | own_words)
         return cls(activities, uri)
 
     def uri(self, slug: str) -> str:
@@ -80,6 +89,12 @@ class Register:
         """The activity with this id, None where there is none."""
         slug = uri.removeprefix(self._uri)
         return slug if slug != uri and slug in self.activities else None
+
+
+def _step(event_type: str) -> str:
+    if event_type == ProcessingLogged.TYPE:
+        return "looked"
+    return event_type.removeprefix("nl.hulpketen.").rpartition(".")[0]
 
 
 def _tables(path: Path) -> dict[str, object]:

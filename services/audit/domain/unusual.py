@@ -6,7 +6,6 @@ and why, and asks the organisation.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -168,9 +167,13 @@ def _by(looks: Iterable[Seen], key: Callable[[Seen], Key]) -> dict[Key, list[See
 def _most_within(looks: Sequence[Seen], window: timedelta) -> Sequence[Seen]:
     """The most of these looks that lie within a window, wherever that begins."""
     looks = sorted(looks, key=lambda look: look.at)
-    times = [look.at for look in looks]
-    runs = [looks[n : bisect_left(times, at + window)] for n, at in enumerate(times)]
-    return max(runs, key=len)
+    start, best = 0, (0, 0)
+    for end, look in enumerate(looks, 1):
+        while look.at - looks[start].at >= window:
+            start += 1
+        if end - start > best[1] - best[0]:
+            best = start, end
+    return looks[slice(*best)]
 
 
 def _entries(looks: Iterable[Seen]) -> list[int]:

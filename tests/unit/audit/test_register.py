@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from hulpketen_contracts import CATALOGUE
+from hulpketen_contracts import CATALOGUE, TOPICS, ProcessingLogged, ReferralMade
 from pydantic import ValidationError
 
 import services
@@ -15,6 +16,14 @@ from services.audit.domain.register import NOT_SET, Register
 URI = "https://example.test/register/"
 # What a service says of a look; a name that is a constant is found by its value.
 _RECORD = {"record", "log"}
+
+
+# What only partners get, on topics of their own.
+_NOT_IN_THE_TRAIL = {
+    event_type.removeprefix("nl.hulpketen.").rpartition(".")[0]
+    for event_type, event in CATALOGUE.items()
+    if "audit" not in TOPICS[event.TOPIC].consumers
+}
 
 
 def test_each_activity_of_an_event_or_a_look_is_in_it_and_no_other() -> None:
@@ -59,6 +68,31 @@ def test_what_a_municipality_says_of_an_activity_counts_and_the_rest_stays(tmp_p
     assert register.activities["make-referrals"].basis.nl == "Verordening van Assen."
     assert register.activities["make-referrals"].why == before.activities["make-referrals"].why
     assert register.activities["give-help"] == before.activities["give-help"]
+
+
+def test_an_activity_of_several_events_says_of_each_what_was_done_and_names_no_other() -> None:
+    types = {event_type.removeprefix("nl.hulpketen.").rpartition(".")[0]: event_type for event_type in CATALOGUE}
+    by_activity: dict[str, set[str]] = defaultdict(set)
+    for step, event_type in types.items():
+        by_activity[CATALOGUE[event_type].ACTIVITY].add(step)
+    for slug, activity in Register.read(URI).activities.items():
+        own = by_activity[slug] - _NOT_IN_THE_TRAIL
+        assert set(activity.steps) - {"looked"} == (own if len(own) > 1 or activity.steps else set()), slug
+    register = Register.read(URI)
+    made = register.activities["make-referrals"].done(ReferralMade.TYPE)
+    assert made.en == "A referral to help was made."
+    looked = register.activities["look-at-person"]
+    assert looked.done(ProcessingLogged.TYPE) == looked.what
+
+
+def test_a_municipalitys_own_words_stand_for_all_steps_that_it_does_not_name(tmp_path: Path) -> None:
+    own = tmp_path / "register.toml"
+    own.write_text(
+        '[make-referrals]\nwhat = {nl = "Verwezen.", en = "Referred."}\n'
+        'steps.looked = {nl = "Bekeken.", en = "Looked at."}\n'
+    )
+    activity = Register.read(URI, own).activities["make-referrals"]
+    assert (activity.done(ReferralMade.TYPE).nl, activity.done(ProcessingLogged.TYPE).nl) == ("Verwezen.", "Bekeken.")
 
 
 @pytest.mark.parametrize(

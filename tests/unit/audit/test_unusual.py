@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.audit.domain.unusual import RULES, SHOWN, Finding, Limits, Seen, World, unusual
 from services.audit.working_hours import working
@@ -92,6 +94,14 @@ def test_who_looks_at_one_person_often_within_days_is_found() -> None:
 )
 def test_who_looks_at_many_or_seldom_is_not(looks: list[Seen]) -> None:
     assert found("one-person-often", looks) == []
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=40))
+def test_the_most_looks_within_days_are_found_wherever_they_begin(days: list[int]) -> None:
+    looks = [look(n, ["p"], at=NOON + timedelta(days=day)) for n, day in enumerate(days)]
+    most = max(sum(begin <= day < begin + LIMITS.often_days for day in days) for begin in days)
+    counts = [finding.counts["looks"] for finding in found("one-person-often", looks)]
+    assert counts == ([most] if most >= LIMITS.often_times else [])
 
 
 def test_no_finding_leads_to_a_person_and_each_says_why_in_both_languages() -> None:
