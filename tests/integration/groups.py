@@ -22,12 +22,16 @@ async def pass_over(infrastructure: Infrastructure, group: str, topics: Sequence
     await consumer.start()
     try:
         # Who left without a word is in the group until its session ends, and has some of them.
-        while (places := consumer.assignment()) != _all(consumer, topics):
+        while not _has_all(consumer, topics):
             await consumer.getmany(timeout_ms=20)
-        await consumer.commit(await consumer.end_offsets(places))
+        ends = await consumer.end_offsets(consumer.assignment())
+        await consumer.commit(ends)
+        assert {place: await consumer.committed(place) for place in ends} == ends
     finally:
         await consumer.stop()
 
 
-def _all(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> set[TopicPartition]:
-    return {TopicPartition(topic, each) for topic in topics for each in consumer.partitions_for_topic(topic) or ()}
+def _has_all(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> bool:
+    partitions = {topic: consumer.partitions_for_topic(topic) for topic in topics}
+    known = {TopicPartition(topic, each) for topic, found in partitions.items() for each in found or ()}
+    return all(partitions.values()) and bool(consumer.assignment() == known)
