@@ -60,8 +60,8 @@ def verify(
 ) -> None:
     """Check the whole trail: its signature, every tile, every entry, and that it goes on from what was seen before.
 
-    What it saw is remembered for the next time. Where history was rewritten both checkpoints, which prove it, are kept
-    in a file, and the exit code is 3.
+    What it saw is remembered for the next time. Where history was rewritten both checkpoints, and what proves it, are
+    kept in a file, and the exit code is 3.
 
     Example: [bold]hulpketen audit verify[/bold]
     """
@@ -189,8 +189,9 @@ def _checks(known: Memory) -> Iterator[None]:
         yield
     except HistoryRewritten as alarm:
         print(f"ALARM: {alarm}", file=sys.stderr)
-        shown = known.evidence(str(alarm), alarm.kept, alarm.shown)
-        print(f"Both signed checkpoints are kept in {shown}: they cannot both be true.", file=sys.stderr)
+        file = known.evidence(str(alarm), alarm.kept, alarm.shown, alarm)
+        what = "they cannot both be true, and it proves that to anybody" if alarm.proven else "ask the keeper why"
+        print(f"Both signed checkpoints are kept in {file}: {what}.", file=sys.stderr)
         raise typer.Exit(ALARMED) from None
     except TrailError as error:
         raise StackError(f"not right: {error}") from error

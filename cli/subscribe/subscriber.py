@@ -29,14 +29,14 @@ class Alarm(Exception):
     """History was rewritten, or somebody else than the log speaks for it. The text says which check failed.
 
     `kept`, `shown`: the checkpoint that was kept before, and the one that was shown now (empty where none was).
-    `proven`: both are signed by the log, and cannot both be true.
+    `error`: which of these it was, if any.
     """
 
-    def __init__(self, why: str, kept: str, shown: str, *, proven: bool = False) -> None:
+    def __init__(self, why: str, kept: str, shown: str, error: HistoryRewritten | None = None) -> None:
         super().__init__(why)
         self.kept = kept
         self.shown = shown
-        self.proven = proven
+        self.error = error
 
 
 class Subscriber:
@@ -76,8 +76,9 @@ class Subscriber:
         """Say what was found, and keep what shows it. Raises StackError where that cannot be written."""
         say("ALARM: what the audit's trail says now does not go on from what it said before.")
         say(f"The check that failed: {alarm}.")
-        file = self._memory.evidence(str(alarm), alarm.kept, alarm.shown)
-        what = ": they are signed, and cannot both be true" if alarm.proven else ""
+        file = self._memory.evidence(str(alarm), alarm.kept, alarm.shown, alarm.error)
+        proven = alarm.error is not None and alarm.error.proven
+        what = ": they are signed, and cannot both be true" if proven else ""
         say(f"What was kept and what was shown are in {file}{what}. Give a copy to the auditor.")
         say("What was kept stays: the same is said again at the next start. See docs/operations/trail.md.")
 
@@ -92,8 +93,8 @@ class Subscriber:
             say(f"a checkpoint could not be checked now, and was not taken over: {error}")
             return UNCHECKED
         except TrailError as error:
-            proven = isinstance(error, HistoryRewritten)
-            raise Alarm(str(error), kept, event.data.checkpoint, proven=proven) from error
+            rewritten = error if isinstance(error, HistoryRewritten) else None
+            raise Alarm(str(error), kept, event.data.checkpoint, rewritten) from error
         if self._voucher:
             self._voucher.checked(self._witness.last or "")
         if not kept:
@@ -112,7 +113,7 @@ class Subscriber:
             shown = self._audit.checkpoint()
             self._witness.check(shown)
         except HistoryRewritten as error:
-            return Alarm(f"{refused} ({error})", kept, shown, proven=True)
+            return Alarm(f"{refused} ({error})", kept, shown, error)
         except (TrailError, NoProof, StackError, httpx.HTTPError) as error:
             refused = f"{refused} ({str(error) or type(error).__name__})"
         return Alarm(refused, kept, shown)

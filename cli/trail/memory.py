@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
+from itertools import count
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from hulpketen_contracts.trail.checkpoint import Checkpoint
-from hulpketen_contracts.trail.errors import TrailError
+from hulpketen_contracts.trail.errors import HistoryRewritten, TrailError
 from hulpketen_contracts.trail.note import Note
 from hulpketen_contracts.trail.part import Keys
 
@@ -56,23 +58,37 @@ class Memory(NamedTuple):
 
     def keep(self) -> None:
         """Write it, whole or not at all. Raises StackError."""
-        _write(self.file, {"keys": self.keys, "checkpoint": self.checkpoint, "last": self.last})
+        _write(self.file, _text({"keys": self.keys, "checkpoint": self.checkpoint, "last": self.last}))
 
-    def evidence(self, why: str, kept: str, shown: str) -> Path:
-        """Write down two checkpoints beside it, and which check failed; the file. Raises StackError."""
+    def evidence(self, why: str, kept: str, shown: str, error: HistoryRewritten | None = None) -> Path:
+        """Write down two checkpoints beside it, which check failed, and what proves it; the file, which is never one
+        that holds something else. Raises StackError."""
         try:
             size = f"-{Checkpoint.parse(Note.parse(shown).text).size}"
         except TrailError:
             size = ""
-        found = self.file.with_suffix(f".alarm{size}.json")
-        _write(found, {"why": why, "kept": kept, "shown": shown})
+        held: dict[str, Any] = {"why": why, "kept": kept, "shown": shown}
+        if error and error.proven:
+            root, *proof = [b64encode(each).decode() for each in (error.root, *error.proof)]
+            held |= {"root": root, "proof": proof}
+        text = _text(held)
+        names = (f".alarm{size}{f'-{n}' if n > 1 else ''}.json" for n in count(1))
+        found = next(
+            file
+            for file in map(self.file.with_suffix, names)
+            if not file.exists() or file.read_text(encoding="utf-8") == text
+        )
+        _write(found, text)
         return found
 
 
-def _write(file: Path, held: dict[str, str | int | None]) -> None:
-    text = json.dumps(held, indent=2)
+def _text(held: dict[str, Any]) -> str:
+    return f"{json.dumps(held, indent=2)}\n"
+
+
+def _write(file: Path, text: str) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_private(file, f"{text}\n")
+        write_private(file, text)
     except OSError as error:
         raise StackError(f"{file} cannot be written: {error.strerror}; {text}") from error

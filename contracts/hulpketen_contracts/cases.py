@@ -15,6 +15,7 @@ from hulpketen_contracts.values import (
     Count,
     Id,
     Municipality,
+    OrganisationId,
     PartnerType,
     SubjectKind,
     Time,
@@ -23,7 +24,8 @@ from hulpketen_contracts.values import (
 
 
 class CaseState(Event):
-    """The state of a case to which an event led. `signal`: the one that caused it. `result`: of a closed case.
+    """The state of a case to which an event led. `signal`: the one that caused it. `result`: of a closed case,
+    and `organisation`: that closed it.
 
     `flags`: why an open case waits for a human's look, as "choice-not-offered".
     """
@@ -45,6 +47,7 @@ class CaseState(Event):
     partner_types: Annotated[list[PartnerType], Field(max_length=20)]
     signal: Id | None = None
     result: CaseResult | None = None
+    organisation: OrganisationId | None = None
     opened_at: Time
     flags: Annotated[list[Code], Field(max_length=20)] = Field(default_factory=list)
 

@@ -68,14 +68,29 @@ class TrailReader:
         return pack([leaf_of(entry) for entry in entries])
 
     async def consistency(self, old: int, size: int) -> list[bytes]:
-        """The proof that the tree of `size` goes on from that of `old` entries, where old <= size."""
-        tiles = self._tiles(await self._signed(size))
-        return await self._beside(lambda: Proofs(size, tiles).consistency(old))
+        """The proof that the tree of `size` goes on from that of `old` entries, where old <= size.
+
+        It is looked at before it is given: to a partner a wrong one is the alarm that history was rewritten.
+        """
+        signed = await self._signed(size)
+
+        def prove() -> list[bytes]:
+            proofs, root = self._proofs(signed, size)
+            return proofs.beginning(old, root)[1]
+
+        return await self._beside(prove)
 
     async def inclusion(self, index: int, size: int) -> list[bytes]:
         """The proof that an entry is in the tree of `size`, where index < size."""
-        tiles = self._tiles(await self._signed(size))
-        return await self._beside(lambda: Proofs(size, tiles).inclusion(index))
+        signed = await self._signed(size)
+
+        def prove() -> list[bytes]:
+            proofs, root = self._proofs(signed, size)
+            proof = proofs.inclusion(index)
+            check_inclusion(size, root, index, proofs.leaf(index), proof)
+            return proof
+
+        return await self._beside(prove)
 
     async def prove(self, entry: Document) -> tuple[Kept, list[bytes]]:
         """The newest checkpoint, and the proof that it is over this entry: looked at before it is given."""
@@ -86,12 +101,19 @@ class TrailReader:
         check_inclusion(last.size, last.root, index, leaf_hash(leaf_of(entry)), proof)
         return last, proof
 
-    async def _signed(self, size: int) -> int:
-        """How many entries are signed, which are at least so many."""
-        last = (await self.newest()).size
-        if size > last:
-            raise NotSigned(f"{last} entries are signed, and not {size}.")
+    async def _signed(self, size: int) -> Kept:
+        """The newest checkpoint, which is over at least so many."""
+        last = await self.newest()
+        if size > last.size:
+            raise NotSigned(f"{last.size} entries are signed, and not {size}.")
         return last
+
+    def _proofs(self, signed: Kept, size: int) -> tuple[Proofs, bytes]:
+        """Those of the tree of `size`, and its root, which the signed one goes on from."""
+        tiles = self._tiles(signed.size)
+        if size == signed.size:
+            return Proofs(size, tiles), signed.root
+        return Proofs(size, tiles), Proofs(signed.size, tiles).beginning(size, signed.root)[0]
 
     def _tiles(self, signed: int) -> ReadTile:
         """The tiles of any tree up to the `signed` one, of which alone the partial tiles are surely there."""

@@ -10,9 +10,11 @@ from hulpketen_contracts.values import CaseResult, CaseStatus, Id, Municipality
 
 from services.chassis.auth import Principal, requires
 from services.chassis.incoming import Idempotency, RequestModel
+from services.chassis.pipeline.model import Decision, State
 from services.chassis.problems import FieldError, Problem
 from services.matching.api import Matching, Place
 from services.matching.domain import cases, referrals
+from services.matching.domain.cases import World
 from services.matching.domain.directory import Directory
 from services.matching.domain.file import Case, File
 from services.matching.domain.texts import TEXTS
@@ -47,7 +49,11 @@ def routes(matching: Matching) -> APIRouter:
     @router.post("/{case}/close", summary="Close a case with its result", responses={409: {"description": "Closed"}})
     async def close_case(writer: Writer, case: Id, closing: Closing, key: Idempotency) -> CaseSummary:
         aggregate, _ = await matching.case(case, writer)
-        answer = await matching.execute(aggregate, lambda s, world: cases.close(s, case, closing.result, world), key)
+
+        def close(state: State | None, world: World) -> Decision:
+            return cases.close(state, case, closing.result, writer.organisation, world)
+
+        answer = await matching.execute(aggregate, close, key)
         return CaseSummary.model_validate(answer)
 
     return router

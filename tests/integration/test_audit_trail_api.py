@@ -248,8 +248,13 @@ async def test_a_truncated_tile_of_the_second_place_is_ours_to_mend(auditor: Aud
 
 
 async def test_a_proof_from_altered_tiles_is_not_given(auditor: Auditor, tmp_path: Path) -> None:
+    """To a partner a wrong proof is the alarm that history was rewritten."""
     file = tmp_path / "1/tile/0/000"
     content = bytearray(file.read_bytes())
     content[5] ^= 1
     file.write_bytes(content)
     assert (await refused(auditor, f"proofs/{event_id(7)}"))[:2] == (503, "tiles-damaged")
+    for size in (699, 700):
+        assert (await refused(auditor, "inclusion-proofs", index=7, size=size))[:2] == (503, "tiles-damaged")
+        asked = {"from": 100, "to": size}
+        assert (await refused(auditor, "consistency-proofs", **asked))[:2] == (503, "tiles-damaged")

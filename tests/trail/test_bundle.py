@@ -24,6 +24,7 @@ from hulpketen_contracts.trail.errors import (
 from hulpketen_contracts.trail.note import Note, Signer
 from hulpketen_contracts.trail.part import Extent, Keys
 from hulpketen_contracts.trail.proof import Proof
+from hulpketen_contracts.trail.report import of_bundle
 from hulpketen_contracts.trail.tiles import entries_path
 from hulpketen_contracts.trail.tree import Proofs
 from hulpketen_contracts.trail.verify import by_path
@@ -83,8 +84,11 @@ def test_it_must_go_on_from_what_one_kept_oneself(tmp_path: Path) -> None:
     with pytest.raises(HistoryRewritten):
         check_bundle(bundle, KEYS, [other.signed])
     # The tile at which 300 entries end is in no bundle of the second day, unless it was asked for.
-    with pytest.raises(TileTruncated, match="no file tile/0/001"):
-        check_bundle(write(tmp_path), KEYS, [made(300).signed])
+    checked = check_bundle(write(tmp_path), KEYS, [made(300).signed])
+    assert (checked.goes_on_from, checked.without_tiles) == ([], [300])
+    assert "NOT compared with the checkpoint of 300 entries" in "\n".join(of_bundle(checked))
+    with pytest.raises(HistoryRewritten):
+        check_bundle(write(tmp_path, earlier=(made(300).signed,)), KEYS, [other.signed])
 
 
 def test_a_trail_that_is_not_right_is_not_exported(tmp_path: Path) -> None:
@@ -170,6 +174,7 @@ def test_the_command_says_what_it_found_and_which_check_failed(
         "goes on from the checkpoint of 17 entries that was kept",
         "entries: 60 (number 20 to before 80), each as it was signed",
         "period: 2026-11-02T00:00:00+00:00 to 2026-11-04T00:00:00+00:00: 48 of these entries are of it",
+        "that the period has no others is what the audit says: a check of the whole trail counts all",
     ]
     assert command.main(["verify", str(bundle)]) == 0
     out = capsys.readouterr().out

@@ -10,14 +10,18 @@ from hulpketen_contracts.trail.errors import (
     Malformed,
     NotIncluded,
     RootDiffers,
+    SizeWentBack,
     TileChanged,
     TileTruncated,
     TrailError,
+    WrongOrigin,
 )
 from hulpketen_contracts.trail.leaf import Leaf
+from hulpketen_contracts.trail.note import Signer
+from hulpketen_contracts.trail.part import Extent, Keys, check_part
 from hulpketen_contracts.trail.tiles import entries_path, pack, tile_path, unpack
-from hulpketen_contracts.trail.verify import TreeCheck, proofs_from
-from hulpketen_contracts.trail.witness import Witness
+from hulpketen_contracts.trail.tree import check_consistency
+from hulpketen_contracts.trail.verify import TreeCheck, check_goes_on
 
 from tests.trail.made import Made, leaf, made
 
@@ -126,6 +130,36 @@ def test_a_trail_that_was_rewritten_whole_is_right_in_itself_and_does_not_go_on_
     other = Made([leaf(n, "x" if n == 17 else "") for n in range(700)])
     TreeCheck(other.checkpoint, other.read).run()
     kept = made(300).signed
-    Witness([MADE.by.key], kept, proofs_from(MADE.read)).check(MADE.signed)
-    with pytest.raises(HistoryRewritten):
-        Witness([MADE.by.key], kept, proofs_from(other.read)).check(other.signed)
+    check_goes_on(kept, MADE.signed, [MADE.by.key], MADE.read)
+    with pytest.raises(HistoryRewritten) as raised:
+        check_goes_on(kept, other.signed, [MADE.by.key], other.read)
+    # With what the error holds anybody sees that the two cannot both be true.
+    alarm = raised.value
+    assert alarm.proven
+    assert alarm.root != made(300).checkpoint.root
+    check_consistency(300, alarm.root, 700, other.checkpoint.root, alarm.proof)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 256, 300, 512, 699, 700])
+@pytest.mark.parametrize("path", [name for name in MADE.files if "entries" not in name])
+def test_a_tile_that_a_disk_spoiled_is_said_to_be_damaged_and_is_no_alarm(path: str, kept: int) -> None:
+    for at in (0, len(MADE.files[path]) - 1):
+        spoiled = bytearray(MADE.files[path])
+        spoiled[at] ^= 1
+        files = MADE.files | {path: bytes(spoiled)}
+        for known in ([], [made(kept).signed]):
+            with pytest.raises((TileChanged, RootDiffers)):
+                check_part(MADE.signed, Keys([MADE.by.key]), files.__getitem__, Extent(0, 700), known)
+
+
+def test_what_cannot_go_on_from_what_was_kept_is_said() -> None:
+    keys = [MADE.by.key]
+    with pytest.raises(SizeWentBack, match="had 700 entries, and now has 300") as raised:
+        check_goes_on(MADE.signed, made(300).signed, keys, made(300).read)
+    assert not raised.value.proven
+    with pytest.raises(HistoryRewritten, match="does not go on") as same_size:
+        check_goes_on(Made([leaf(1)]).signed, made(1).signed, keys, made(1).read)
+    assert same_size.value.proven
+    elsewhere = Signer("trail.example/audit/2", bytes(32))
+    with pytest.raises(WrongOrigin, match="audit/2"):
+        check_goes_on(MADE.signed, Made(MADE.leaves, elsewhere).signed, [*keys, elsewhere.key], MADE.read)

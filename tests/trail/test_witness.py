@@ -22,7 +22,7 @@ from hulpketen_contracts.trail.errors import (
     WrongOrigin,
 )
 from hulpketen_contracts.trail.note import Signer
-from hulpketen_contracts.trail.tree import EMPTY_ROOT, Proofs, TileTree, leaf_hash
+from hulpketen_contracts.trail.tree import EMPTY_ROOT, Proofs, TileTree, check_consistency, leaf_hash
 from hulpketen_contracts.trail.witness import Witness
 
 from tests.trail.reference import Tiles, hashed
@@ -112,8 +112,10 @@ def test_a_gap_is_closed_with_a_proof_that_is_asked_for() -> None:
 
 def test_a_wrong_proof_alone_is_no_alarm_where_a_right_one_can_be_had() -> None:
     assert Witness(KEYS, signed(300), proof).check(signed(600), 300, [bytes(32)]).size == 600
-    with pytest.raises(HistoryRewritten):
+    with pytest.raises(HistoryRewritten) as raised:
         Witness(KEYS, signed(300)).check(signed(600), 300, [bytes(32)])
+    # The trail gave a proof that shows nothing: an alarm, but nobody else can be shown that both are not true.
+    assert (raised.value.proven, raised.value.proof) == (False, [])
 
 
 @pytest.mark.parametrize("size", [300, 301, 512, 600])
@@ -124,7 +126,10 @@ def test_a_rewritten_trail_with_a_checkpoint_that_is_rightly_signed_raises_the_a
     with pytest.raises(HistoryRewritten) as raised:
         witness.check(signed(size, other), 300, theirs)
     # Both are signed with the same key: anybody can be shown that they contradict each other.
-    assert (raised.value.kept, raised.value.shown) == (signed(300), signed(size, other))
+    alarm = raised.value
+    assert (alarm.kept, alarm.shown, alarm.proven) == (signed(300), signed(size, other), True)
+    assert alarm.root != Proofs(300, TILES.read).root()
+    check_consistency(300, alarm.root, size, Proofs(size, other.read).root(), alarm.proof)
     assert witness.last == signed(300)
 
 

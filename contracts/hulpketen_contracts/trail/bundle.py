@@ -19,7 +19,7 @@ from hulpketen_contracts.trail.checkpoint import Checkpoint, open_checkpoint
 from hulpketen_contracts.trail.errors import Malformed, TileTruncated
 from hulpketen_contracts.trail.note import Note
 from hulpketen_contracts.trail.part import Checked, Extent, Keys, check_part
-from hulpketen_contracts.trail.verify import Read
+from hulpketen_contracts.trail.verify import Read, check_goes_on
 
 FORMAT = "hulpketen-trail/1"
 CHECKPOINT, KEYS, INFO, EARLIER = "checkpoint", "keys", "bundle.json", "checkpoints"
@@ -70,13 +70,25 @@ def check_bundle(source: Path, keys: Keys | None = None, earlier: Sequence[str] 
         found = keys or Keys.parse(_text(read(KEYS)))
         inside = [_text(read(name)) for name in names if name.startswith(f"{EARLIER}/")]
         raw = _text(read(CHECKPOINT))
-        size = open_checkpoint(raw, found.trail).size
-        kept = {each: open_checkpoint(each, found.trail).size for each in earlier}
-        comparable = [each for each in earlier if kept[each] <= size]
-        checked = check_part(raw, found, read, extent, list(dict.fromkeys([*inside, *comparable])))
+        checked = check_part(raw, found, read, extent, inside)
         checked.own_keys = keys is None
-        checked.older_than = [known for known in kept.values() if known > size]
+        for each in earlier:
+            _compare(each, raw, checked, read)
         return checked
+
+
+def _compare(kept: str, raw: str, checked: Checked, read: Read) -> None:
+    """With a checkpoint that one kept; the tiles for it are there if it was known at the export."""
+    size = open_checkpoint(kept, checked.keys.trail).size
+    if size > checked.checkpoint.size:
+        checked.older_than.append(size)
+        return
+    try:
+        check_goes_on(kept, raw, checked.keys.trail, read)
+    except TileTruncated:
+        checked.without_tiles.append(size)
+    else:
+        checked.goes_on_from.append(size)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class TrailError(ValueError):
     """A check of the trail failed, or what was to be checked cannot be read."""
@@ -36,15 +38,24 @@ class ProofMissing(TrailError):
 
 
 class HistoryRewritten(TrailError):
-    """Two signed checkpoints of one trail contradict each other: keep both, they prove it to anybody.
+    """The trail does not go on from what it had signed: keep what shows it.
 
-    `kept`, `shown`: the signed checkpoint that was kept before, and the one that was shown now.
+    `kept`, `shown`: the signed checkpoint that was kept before, and the one that was shown now. `root`: another root
+    than that of `kept`, which `proof` (consistency) shows the first entries of `shown` to have: with these the two
+    cannot both be true, and anybody can see it. Empty where the trail only did not show that it goes on.
     """
 
-    def __init__(self, what: str, kept: str, shown: str) -> None:
+    def __init__(self, what: str, kept: str, shown: str, root: bytes = b"", proof: Sequence[bytes] = ()) -> None:
         super().__init__(what)
         self.kept = kept
         self.shown = shown
+        self.root = root
+        self.proof = list(proof)
+
+    @property
+    def proven(self) -> bool:
+        """Whether `kept` and `shown` cannot both be true, by `root` and `proof`."""
+        return bool(self.root)
 
 
 class SizeWentBack(HistoryRewritten):

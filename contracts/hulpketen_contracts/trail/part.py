@@ -13,8 +13,7 @@ from hulpketen_contracts.trail.cosignature import Cosigned, CosignerKey, cosigna
 from hulpketen_contracts.trail.errors import Malformed, UnknownKey
 from hulpketen_contracts.trail.leaf import Leaf
 from hulpketen_contracts.trail.note import VerifierKey
-from hulpketen_contracts.trail.verify import Read, TreeCheck, proofs_from
-from hulpketen_contracts.trail.witness import Witness
+from hulpketen_contracts.trail.verify import Read, TreeCheck, check_goes_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,8 @@ class Extent:
 class Checked:
     """What was found to be right. `own_keys`: by the keys in the bundle itself, which says nothing of who made it.
 
-    `goes_on_from`: sizes of earlier checkpoints whose trees this one continues; `older_than`: of those that one kept
-    and that are over more entries, so that they could not be compared.
+    `goes_on_from`: sizes of earlier checkpoints whose trees this one continues. Not compared with it were those that
+    one kept of the sizes in `older_than`, which are over more entries, and in `without_tiles`, whose tiles are missing.
     """
 
     checkpoint: Checkpoint
@@ -70,6 +69,7 @@ class Checked:
     own_keys: bool
     goes_on_from: list[int] = field(default_factory=list)
     older_than: list[int] = field(default_factory=list)
+    without_tiles: list[int] = field(default_factory=list)
     cosigned: list[Cosigned] = field(default_factory=list)
     entries: int = 0
     in_period: int = 0
@@ -89,9 +89,8 @@ def check_part(raw: str, keys: Keys, read: Read, extent: Extent, earlier: Sequen
     with suppress(UnknownKey):
         checked.cosigned = cosignatures(raw, keys.witnesses)
     for each in earlier:
-        witness = Witness(keys.trail, each, proofs_from(read))
-        checked.goes_on_from.append(witness.size)
-        witness.check(raw)
+        check_goes_on(each, raw, keys.trail, read)
+        checked.goes_on_from.append(open_checkpoint(each, keys.trail).size)
 
     def seen(first: int, leaves: Sequence[Leaf]) -> None:
         mine = leaves[max(0, extent.first - first) : extent.end - first]

@@ -18,6 +18,7 @@ def of_bundle(checked: Checked) -> Iterator[str]:
     if extent.since or extent.until:
         since, until = extent.since or "the beginning", extent.until or "the end"
         yield f"period: {since} to {until}: {checked.in_period} of these entries are of it"
+        yield "that the period has no others is what the audit says: a check of the whole trail counts all"
     if checked.own_keys:
         yield "checked with the key in the bundle itself: compare it with the one that you were given"
         yield from [f"key: {key}" for key in checked.keys.trail]
@@ -30,7 +31,9 @@ def of_checkpoint(checked: Checked) -> Iterator[str]:
     for size in checked.goes_on_from:
         yield f"goes on from the checkpoint of {size} entries that was kept"
     for size in checked.older_than:
-        yield f"older than the checkpoint of {size} entries that was kept: not compared with that"
+        yield f"older than the checkpoint of {size} entries that was kept: NOT compared with that"
+    for size in checked.without_tiles:
+        yield f"NOT compared with the checkpoint of {size} entries that was kept: name it at the export (--kept)"
     for each in checked.cosigned:
         yield f"cosigned by {each.name} at {_time(datetime.fromtimestamp(each.time, UTC))}"
 

@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from hulpketen_contracts.trail.errors import Malformed, NotConsistent, NotIncluded, RootDiffers, TileTruncated
+from hulpketen_contracts.trail.errors import (
+    Malformed,
+    NotConsistent,
+    NotIncluded,
+    RootDiffers,
+    TileChanged,
+    TileTruncated,
+)
 
 HASH_BYTES = 32
 TILE_HEIGHT = 8
@@ -174,6 +181,22 @@ class Proofs:
         """The root of the tree. Raises TileTruncated."""
         return self._hash(0, self._size) if self._size else EMPTY_ROOT
 
+    def beginning(self, old: int, root: bytes) -> tuple[bytes, list[bytes]]:
+        """The root over the first `old` leaves, and the proof that the tree with this root goes on from those.
+
+        Raises TileChanged where the tiles are not those of a tree with this root; Malformed, TileTruncated.
+        """
+        proof, found = self.consistency(old), self._hash(0, old) if old else EMPTY_ROOT
+        try:
+            check_consistency(old, found, self._size, root, proof)
+        except NotConsistent:
+            raise TileChanged(f"the tiles are not those of the tree of {self._size} entries that was signed") from None
+        return found, proof
+
+    def leaf(self, index: int) -> bytes:
+        """The hash of a leaf. Raises TileTruncated."""
+        return self._hash(index, index + 1)
+
     def _hash(self, start: int, end: int) -> bytes:
         """The root over leaves [start, end), a subtree of RFC 6962."""
         count = end - start
@@ -231,6 +254,19 @@ def check_consistency(old_size: int, old_root: bytes, size: int, root: bytes, pr
         raise NotConsistent(f"the proof of consistency is not one about the tree of {old_size} entries that is known")
     if found != root:
         raise NotConsistent(f"the tree of {size} entries does not go on from that of {old_size}: history was rewritten")
+
+
+def other_root(old_size: int, old_root: bytes, size: int, root: bytes, proof: Sequence[bytes]) -> bytes:
+    """Another root than `old_root` that this proof shows the first leaves of the larger tree to have; empty: none."""
+    if old_size == size:
+        return b"" if root == old_root else root
+    if not proof or not 0 < old_size < size:
+        return b""
+    try:
+        found_old, found = _both_roots(old_size, old_root, size, proof)
+    except NotConsistent:
+        return b""
+    return b"" if found != root or found_old == old_root else found_old
 
 
 def _both_roots(old_size: int, old_root: bytes, size: int, proof: Sequence[bytes]) -> tuple[bytes, bytes]:

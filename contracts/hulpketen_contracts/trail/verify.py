@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hulpketen_contracts.trail.checkpoint import Checkpoint
-from hulpketen_contracts.trail.errors import NotIncluded, TileChanged
+from hulpketen_contracts.trail.checkpoint import Checkpoint, open_checkpoint
+from hulpketen_contracts.trail.errors import HistoryRewritten, NotIncluded, SizeWentBack, TileChanged, WrongOrigin
 from hulpketen_contracts.trail.leaf import Leaf, parse_leaf
+from hulpketen_contracts.trail.note import VerifierKey
 from hulpketen_contracts.trail.tiles import entries_path, tile_path, unpack
 from hulpketen_contracts.trail.tree import (
     HASH_BYTES,
@@ -19,7 +20,6 @@ from hulpketen_contracts.trail.tree import (
     read_whole,
     root_of,
 )
-from hulpketen_contracts.trail.witness import Fetch
 
 Read = Callable[[str], bytes]
 """A path of tlog-tiles to the file there. Raises TrailError (TileTruncated) where there is none."""
@@ -89,6 +89,18 @@ def by_path(read: Read) -> ReadTile:
     return lambda level, index, width: read(tile_path(level, index, width))
 
 
-def proofs_from(read: Read) -> Fetch:
-    """Proofs of consistency for a witness, made from tiles: right or not, they say nothing that the roots do not."""
-    return lambda old, size: Proofs(size, by_path(read)).consistency(old)
+def check_goes_on(kept: str, shown: str, keys: Sequence[VerifierKey], read: Read) -> None:
+    """Check that a signed checkpoint goes on from one that was kept, by its tiles, which are themselves checked.
+
+    Raises: HistoryRewritten (SizeWentBack where it is shorter), with what proves it; TileChanged, TileTruncated,
+    UnknownKey, SignatureForged, WrongOrigin, Malformed; what `read` raises.
+    """
+    old, new = open_checkpoint(kept, keys), open_checkpoint(shown, keys)
+    if old.origin != new.origin:
+        raise WrongOrigin(f"the checkpoint is of {new.origin}; the kept one is of {old.origin}")
+    if new.size < old.size:
+        raise SizeWentBack(f"the trail had {old.size} entries, and now has {new.size}", kept, shown)
+    root, proof = Proofs(new.size, by_path(read)).beginning(old.size, new.root)
+    if root != old.root:
+        what = f"the tree of {new.size} entries does not go on from that of {old.size}: history was rewritten"
+        raise HistoryRewritten(what, kept, shown, root, proof)

@@ -22,7 +22,7 @@ from hulpketen_contracts.trail.errors import (
     WrongOrigin,
 )
 from hulpketen_contracts.trail.note import Note, VerifierKey
-from hulpketen_contracts.trail.tree import check_consistency
+from hulpketen_contracts.trail.tree import check_consistency, other_root
 
 Fetch = Callable[[int, int], Sequence[bytes]]
 """(smaller size, larger size) to the proof of consistency: `GET /v1/trail/consistency-proofs?from=…&to=…`. Raises
@@ -97,21 +97,24 @@ class Witness:
     def _consistent(
         self, old: Checkpoint, new: Checkpoint, both: tuple[str, str], proof: Sequence[bytes] | None
     ) -> None:
-        if new.size == old.size or not old.size:
-            proof = ()
+        trees = old.size, old.root, new.size, new.root
+        proof = () if new.size == old.size or not old.size else proof
         try:
-            self._proved(old, new, proof)
-        except NotConsistent as error:
-            raise HistoryRewritten(str(error), *both) from error
-
-    def _proved(self, old: Checkpoint, new: Checkpoint, proof: Sequence[bytes] | None) -> None:
-        if proof is not None:
+            if proof is None:
+                proof = self._asked(old.size, new.size)
             try:
-                return check_consistency(old.size, old.root, new.size, new.root, proof)
+                return check_consistency(*trees, proof)
             except NotConsistent:
                 # Perhaps the proof alone is wrong: then one that is asked for shows it.
-                if self._fetch is None or new.size == old.size:
+                if self._fetch is None or not proof:
                     raise
+            proof = self._asked(old.size, new.size)
+            return check_consistency(*trees, proof)
+        except NotConsistent as error:
+            root = other_root(*trees, proof or ())
+            raise HistoryRewritten(str(error), *both, root, proof or () if root else ()) from error
+
+    def _asked(self, old: int, size: int) -> Sequence[bytes]:
         if self._fetch is None:
-            raise ProofMissing(f"a proof is needed that a tree of {new.size} entries goes on from one of {old.size}")
-        return check_consistency(old.size, old.root, new.size, new.root, self._fetch(old.size, new.size))
+            raise ProofMissing(f"a proof is needed that a tree of {size} entries goes on from one of {old}")
+        return self._fetch(old, size)

@@ -173,8 +173,11 @@ def _time(text: str) -> datetime:
 
 
 def _organisation(data: Document) -> str | None:
-    """Who acted: for a referral the receiver where it was the receiver that decided, and its author otherwise."""
+    """Who acted: for a referral the receiver where it was the receiver that decided, its author where that did, and
+    nobody where a term ran out."""
     if "fromOrganisation" in data:
+        if "decidedBy" not in data:
+            return None
         return _plain(data.get("toOrganisation" if data.get("decidedBy") == "partner" else "fromOrganisation"))
     for name in _ORGANISATION_FIELDS:
         if name in data:

@@ -74,8 +74,8 @@ def withdraw(state: State | None, event: SignalWithdrawn, world: World) -> Decis
     return as_decision(*tell(file, left, False, event.signal, world))
 
 
-def close(state: State | None, case_id: str, result: CaseResult, world: World) -> Decision:
-    """A professional closes the case with its result. Raises NotFound, CaseIsClosed."""
+def close(state: State | None, case_id: str, result: CaseResult, by: str, world: World) -> Decision:
+    """A professional of this organisation closes the case with its result. Raises NotFound, CaseIsClosed."""
     file, case = case_in(state, case_id)
     if case["status"] != "open":
         raise CaseIsClosed
@@ -84,6 +84,7 @@ def close(state: State | None, case_id: str, result: CaseResult, world: World) -
         "status": "closed",
         "version": case["version"] + 1,
         "result": result,
+        "closed_by": by,
         "closed_at": world.context.now,
     }
     event = case_event(CaseClosed, file, closed, None, world.policy)
@@ -186,6 +187,7 @@ def case_event(kind: type[CaseState], file: File, case: Case, signal: str | None
         partner_types=partner_types(case),
         signal=signal,
         result=case.get("result"),
+        organisation=case.get("closed_by"),
         opened_at=case["opened_at"],
         flags=flag_codes(case) if case["status"] == "open" else [],
     )

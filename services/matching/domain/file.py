@@ -72,6 +72,7 @@ class Case(TypedDict):
     flags: NotRequired[list[Flag]]
     result: NotRequired[CaseResult]
     closed_at: NotRequired[datetime]
+    closed_by: NotRequired[str]
 
 
 class Referral(TypedDict):

@@ -74,6 +74,7 @@ def test_an_entry_says_when_what_and_who_acted_and_nothing_of_a_person() -> None
     [
         ({"fromOrganisation": "gemeente", "toOrganisation": "gkb", "decidedBy": "partner"}, "gkb"),
         ({"fromOrganisation": "gemeente", "toOrganisation": "gkb", "decidedBy": "coordinator"}, "gemeente"),
+        ({"fromOrganisation": "gemeente", "toOrganisation": "gkb"}, None),  # a term ran out
         ({"sender": "woonborg"}, "woonborg"),
         ({"organisation": "voedselbank"}, "voedselbank"),
         ({"confirmedByOrganisation": None}, None),

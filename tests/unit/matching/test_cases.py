@@ -55,6 +55,7 @@ def test_a_first_signal_opens_a_case_and_proposes_help() -> None:
         "partner_types": ["Huur"],
         "signal": given.signal,
         "result": None,
+        "organisation": None,
         "flags": [],
     }
     assert types([proposed]) == ["referrals.proposed"]
@@ -142,7 +143,7 @@ def test_a_repeated_signal_is_of_the_same_sender_and_not_higher(
 ) -> None:
     played = Played()
     played.take(signal())
-    played.accept(cases.close(played.state, played.case["id"], "(Budget)advies en/of quick fix", world()))
+    played.accept(cases.close(played.state, played.case["id"], "(Budget)advies en/of quick fix", "assen", world()))
     opened = played.take(signal(**fields))[0]
     assert isinstance(opened, CaseOpened)
     assert opened.repeated is repeated
@@ -154,7 +155,7 @@ def test_a_case_with_one_signal_that_is_new_is_not_repeated() -> None:
     assert played.case["repeated"] is False
     played.take(signal())
     assert (played.case["signals"][1]["repeated"], played.case["repeated"]) == (True, False)
-    played.accept(cases.close(played.state, played.case["id"], "Niet opgepakt: andere reden", world()))
+    played.accept(cases.close(played.state, played.case["id"], "Niet opgepakt: andere reden", "assen", world()))
     played.take(signal())
     assert played.case["repeated"] is True
     played.take(signal(amount=900))
@@ -210,7 +211,7 @@ def test_a_withdrawal_after_the_case_was_closed_changes_nothing() -> None:
     played = Played()
     given = signal()
     played.take(given)
-    played.accept(cases.close(played.state, played.case["id"], "Niet opgepakt: onterecht signaal", world()))
+    played.accept(cases.close(played.state, played.case["id"], "Niet opgepakt: onterecht signaal", "assen", world()))
     assert played.take(withdrawal(given)) == []
 
 
@@ -229,7 +230,7 @@ def test_a_case_is_closed_with_its_result_and_the_next_signal_opens_another() ->
     played = Played()
     played.take(signal())
     first = played.case["id"]
-    decision = cases.close(played.state, first, "Vervolghulp en/of verwijzing", world())
+    decision = cases.close(played.state, first, "Vervolghulp en/of verwijzing", "assen", world())
     (closed,) = played.accept(decision)
     assert isinstance(closed, CaseClosed)
     assert (closed.status, closed.result, closed.version) == ("closed", "Vervolghulp en/of verwijzing", 2)
@@ -245,13 +246,13 @@ def test_a_case_is_closed_with_its_result_and_the_next_signal_opens_another() ->
 def test_a_closed_case_is_not_closed_again_and_an_unknown_one_is_not_found() -> None:
     played = Played()
     with pytest.raises(NotFound):
-        cases.close(None, str(uuid.uuid4()), "Inwoner is overleden", world())
+        cases.close(None, str(uuid.uuid4()), "Inwoner is overleden", "assen", world())
     played.take(signal())
     with pytest.raises(NotFound):
-        cases.close(played.state, str(uuid.uuid4()), "Inwoner is overleden", world())
-    played.accept(cases.close(played.state, played.case["id"], "Inwoner is overleden", world()))
+        cases.close(played.state, str(uuid.uuid4()), "Inwoner is overleden", "assen", world())
+    played.accept(cases.close(played.state, played.case["id"], "Inwoner is overleden", "assen", world()))
     with pytest.raises(CaseIsClosed):
-        cases.close(played.state, played.case["id"], "Inwoner is overleden", world())
+        cases.close(played.state, played.case["id"], "Inwoner is overleden", "assen", world())
 
 
 def test_an_address_makes_a_case_of_that_address() -> None:
@@ -275,7 +276,7 @@ def test_a_merge_keeps_the_file_and_flags_its_open_case_and_each_later_one() -> 
     assert isinstance(updated, CaseUpdated)
     assert updated.person == PERSON
     assert played.case["flags"] == [{"code": "person-merged"}]
-    played.accept(cases.close(played.state, played.case["id"], "Niet opgepakt: andere reden", world()))
+    played.accept(cases.close(played.state, played.case["id"], "Niet opgepakt: andere reden", "assen", world()))
     assert played.state
     assert "flagged" not in played.state
     played.take(signal(amount=900))

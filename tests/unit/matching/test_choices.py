@@ -99,9 +99,10 @@ def test_a_choice_that_cannot_be_referred_is_flagged(
 def test_a_closed_case_waits_for_nobody() -> None:
     played = Played()
     played.take(choice(service="unknown"))
-    (closed,) = played.accept(cases.close(played.state, played.case["id"], "Inwoner is overleden", world()))
+    (closed,) = played.accept(cases.close(played.state, played.case["id"], "Inwoner is overleden", "assen", world()))
     assert isinstance(closed, CaseClosed)
     assert closed.flags == []
+    assert closed.organisation == "assen"
 
 
 def test_the_flag_goes_when_a_professional_refers() -> None:

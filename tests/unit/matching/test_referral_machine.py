@@ -80,7 +80,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.played.state)
     @rule(result=st.sampled_from(get_args(CaseResult)))
     def close(self, result: CaseResult) -> None:
-        self._try(lambda: cases.close(self.played.state, self.played.case["id"], result, self._world()))
+        self._try(lambda: cases.close(self.played.state, self.played.case["id"], result, "assen", self._world()))
 
     @invariant()
     def one_case_is_open_at_most_and_it_is_the_last(self) -> None:
