@@ -31,7 +31,8 @@ app.command("tamper-test")(tamper_test)
 app.command("begin-again")(begin)
 
 Url = Annotated[
-    str | None, typer.Option(help="Address of the audit, with a token in TOKEN; else of the chain on the data folder.")
+    str | None,
+    typer.Option(help="Address of the audit (token: TOKEN or TOKEN_FILE); else of the chain on the data folder."),
 ]
 KeysFile = Annotated[
     Path | None,
@@ -72,11 +73,14 @@ def verify(
             _print(report.of_bundle(check_bundle(bundle, known.known(keys), earlier)))
             return
         with remote(url, data) as service:
-            trusted = _trusted(known.known(keys), service)
+            given = known.known(keys)
+            trusted = _trusted(given, service)
             raw = service.checkpoint()
             size = open_checkpoint(raw, trusted.trail).size
             checked = check_part(raw, trusted, service.read, Extent(0, size), earlier)
         _print(report.of_bundle(checked))
+        if checked.cosigned and not (given and given.witnesses):
+            print("who cosigned was checked with keys that the audit names: ask them for theirs, for --keys")
         known._replace(keys=str(Keys(trusted.trail)), checkpoint=raw).keep()
 
 
@@ -159,7 +163,9 @@ def export(
 
 
 def _within(extent: Extent, size: int) -> Extent:
-    """What of it is signed."""
+    """What of it is signed; what is not yet is said."""
+    if extent.end > size:
+        print(f"{extent.end - max(size, extent.first)} entries are not signed yet, and left out", file=sys.stderr)
     return Extent(min(extent.first, size), min(extent.end, size), extent.since, extent.until)
 
 

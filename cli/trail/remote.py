@@ -18,7 +18,7 @@ from hulpketen_contracts.trail.part import Extent, Keys
 from cli.chain import Chain, content
 from deploy.local.errors import StackError
 
-TOKEN = "TOKEN"  # noqa: S105
+TOKEN, TOKEN_FILE = "TOKEN", "TOKEN_FILE"
 _TIMEOUT_S = 60
 _TYPE = "urn:problem-type:hulpketen:"
 
@@ -123,10 +123,19 @@ def remote(url: str | None, data: Path) -> Iterator[Remote]:
         with Chain(data) as chain:
             yield from _closing(Remote(chain.addresses["audit"], lambda: chain.token("auditor")))
         return
-    token = os.environ.get(TOKEN)
+    yield from _closing(Remote(url, _token_of_environment, elsewhere=True))
+
+
+def _token_of_environment() -> str:
+    """That in TOKEN_FILE, which somebody may keep fresh while the trail is read, or else that in TOKEN."""
+    file = os.environ.get(TOKEN_FILE)
+    try:
+        token = Path(file).read_text(encoding="utf-8").strip() if file else os.environ.get(TOKEN)
+    except (OSError, UnicodeDecodeError) as error:
+        raise StackError(f"{file} ({TOKEN_FILE}) cannot be read ({type(error).__name__})") from error
     if not token:
-        raise StackError(f"no token for {url}: set {TOKEN} to one of the role auditor")
-    yield from _closing(Remote(url, lambda: token, elsewhere=True))
+        raise StackError(f"no token: set {TOKEN} to one of the role auditor, or {TOKEN_FILE} to a file with it")
+    return token
 
 
 def _closing(found: Remote) -> Iterator[Remote]:

@@ -14,9 +14,9 @@ from hulpketen_contracts.trail.note import VerifierKey
 from deploy.backup.archive import BackupError
 from deploy.backup.load import check_stopped
 from deploy.backup.places import Client
+from services.audit.domain.entry import BEGUN_AGAIN
 from services.chassis.pipeline.model import name_id
 
-TYPE = "trail.begun-again"
 SOURCE = "urn:hulpketen:trail"
 _SHIFTED = "entries_again"
 
@@ -84,7 +84,7 @@ def _first_leaf(text: str) -> dict[str, Any]:
     return {
         "_id": 0,
         "at": now.replace(microsecond=now.microsecond // 1000 * 1000),
-        "type": TYPE,
+        "type": BEGUN_AGAIN,
         "source": SOURCE,
         "organisation": None,
         "activity": None,

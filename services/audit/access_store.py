@@ -22,6 +22,8 @@ from services.audit.domain.entry import ACCESSES, Document
 from services.chassis.mongo.database import Database, available
 
 AT_ONCE = 500
+# A check of the whole trail reads all of it, a bundle at a time, and shows nobody.
+_CHECKS = "check-audit-trail"
 # What makes a person one whom an organisation has to do with.
 _REFERRALS = (ReferralMade, ReferralAccepted, ReferralWaitlisted, HelpStarted)
 OF_PERSON = [event.TYPE for event in (*_REFERRALS, CaseOpened, CaseUpdated, SignalReceived)]
@@ -60,6 +62,17 @@ class AccessStore:
         async for entries in _some_at_a_time(self._entries.find(query | {"at": {"$gte": since, "$lte": until}})):
             yield entries
 
+    async def roots(self, persons: Collection[str]) -> dict[str, str]:
+        """Who was merged into another, and who that is now, after all mergers."""
+        into: dict[str, str] = {}
+        frontier = set(persons)
+        async with available():
+            while frontier:
+                found = {each["_id"]: each["into"] async for each in self._aliases.find({"_id": {"$in": [*frontier]}})}
+                into |= found
+                frontier = set(found.values()) - into.keys()
+        return {person: _end(into, person) for person in persons if person in into}
+
     async def merged(self, persons: Collection[str]) -> dict[str, str]:
         """Who was merged into one of these persons, and into whom."""
         found: dict[str, str] = {}
@@ -88,6 +101,14 @@ class AccessStore:
         return len(days)
 
 
+def _end(into: dict[str, str], person: str) -> str:
+    seen = {person}
+    while (following := into.get(person)) and following not in seen:
+        person = following
+        seen.add(person)
+    return person
+
+
 async def _some_at_a_time(found: Any) -> AsyncIterator[list[Document]]:
     async with available():
         while entries := await found.to_list(AT_ONCE):
@@ -95,4 +116,4 @@ async def _some_at_a_time(found: Any) -> AsyncIterator[list[Document]]:
 
 
 def _accesses(since: datetime, until: datetime) -> Document:
-    return {"type": AccessLogged.TYPE, "at": {"$gte": since, "$lte": until}}
+    return {"type": AccessLogged.TYPE, "at": {"$gte": since, "$lte": until}, "activity": {"$ne": _CHECKS}}

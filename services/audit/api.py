@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 from hulpketen_contracts import AccessLogged
@@ -36,7 +36,9 @@ class EntryView(BaseModel):
     """An entry of the trail, as an auditor sees it: no pseudonym of a person, and nothing that opens the commitment.
 
     `employee`: who looked, where it is an entry of the access log and that is kept still; a pseudonym, another one at
-    each service.
+    each service. `content`: whether what was committed to is kept; "gone": the person was erased, or who looked was
+    kept long enough (`erased` says the same); "awaited": after a restore it has not come again yet; "unprovable": it
+    came again, and its key was lost, so that nobody can show that it is what was committed to.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
@@ -51,6 +53,7 @@ class EntryView(BaseModel):
     commitment: str
     case: str | None
     erased: bool
+    content: Literal["kept", "gone", "awaited", "unprovable"]
     employee: str | None = None
 
 
@@ -211,6 +214,12 @@ def require_both(between: Period, detail: str) -> tuple[datetime, datetime]:
     return since, until
 
 
+def _content(about: Document | None) -> Literal["kept", "gone", "awaited", "unprovable"]:
+    if about is None:
+        return "gone"
+    return "awaited" if about.get("awaited") else "unprovable" if about.get("unprovable") else "kept"
+
+
 def _view(entry: Document, employee: str | None) -> EntryView:
     about = entry.get("about")
     return EntryView(
@@ -224,5 +233,6 @@ def _view(entry: Document, employee: str | None) -> EntryView:
         commitment=entry["commitment"].hex(),
         case=about.get("case") if about else None,
         erased=about is None,
+        content=_content(about),
         employee=employee,
     )

@@ -57,11 +57,13 @@ class FindingView(View):
 
 
 class UnusualView(View):
-    """All that the rules find in a period; `looks`: how many looks they went through."""
+    """All that the rules find in a period. `looks`: how many looks they went through; `forgotten`: of how many more it
+    is no longer kept who looked (AUDIT_ACCESS_DAYS), or cannot be read."""
 
     since: Time
     until: Time
     looks: int
+    forgotten: int
     rules: list[RuleView]
     findings: list[FindingView]
 
@@ -83,15 +85,17 @@ async def look_through(
     """What is unusual in a period, once the question is in both logs. Raises Problem 400, StoreUnavailable."""
     started = desk.looks.clock()
     try:
-        looks, findings = await access.find(since, until)
+        found = await access.find(since, until)
     except TooManyLooks:
         detail = "There were more looks in this period than are gone through at once. Ask for a shorter one."
         wrong = FieldError("/to", "too-many", detail, "query")
         raise Problem(400, detail, type="too-many", errors=[wrong]) from None
     await desk.log(auditor, "read-unusual-access", started)
     rules = [RuleView(rule=rule.name, about=Text(nl=rule.nl, en=rule.en)) for rule in RULES.values()]
-    found = [_view(finding) for finding in findings]
-    return UnusualView(since=since, until=until, looks=looks, rules=rules, findings=found)
+    findings = [_view(finding) for finding in found.findings]
+    return UnusualView(
+        since=since, until=until, looks=found.looks, forgotten=found.forgotten, rules=rules, findings=findings
+    )
 
 
 def _view(finding: Finding) -> FindingView:

@@ -59,7 +59,7 @@ def routes(doors: Doors, own: OwnData, looks: Looks, public_url: str) -> APIRout
     # Cookies of a host are shared by all its ports: without TLS the name tells this from a board.
     name = "__Host-resident" if secure else "resident"
     router = APIRouter(tags=["residents"])
-    page = _Page()
+    page = _Page(int(doors.session_for.total_seconds()) // 60)
 
     def with_cookie(response: Response, value: str, seconds: int) -> Response:
         response.set_cookie(name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="strict")
@@ -108,7 +108,8 @@ def routes(doors: Doors, own: OwnData, looks: Looks, public_url: str) -> APIRout
 
 
 class _Page:
-    def __init__(self) -> None:
+    def __init__(self, minutes: int) -> None:
+        self._minutes = minutes
         environment = Environment(autoescape=True, undefined=StrictUndefined)
         self._template = environment.from_string((_PAGES / "resident.html").read_text("utf-8"))
 
@@ -123,7 +124,7 @@ class _Page:
             here = at.astimezone(_AMSTERDAM)
             return f"{here.day} {_MONTHS[lang].split()[here.month - 1]} {here:%Y, %H:%M}"
 
-        return HTMLResponse(self._template.render(lang=lang, when=when, **what), status)
+        return HTMLResponse(self._template.render(lang=lang, when=when, minutes=self._minutes, **what), status)
 
 
 def _from_here(request: Request) -> None:

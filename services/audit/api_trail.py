@@ -81,7 +81,7 @@ def routes(trail: Signed, store: TrailStore, looks: Looks, cosigned: Callable[[K
     async def entries(auditor: Auditor, place: str) -> Response:
         started = looks.clock()
         content = await _file(trail, f"tile/{ENTRIES}/{place}")
-        await looks.record(ACTIVITY, auditor, name="read-audit-entries", started=started)
+        await looks.record("check-audit-trail", auditor, name="read-audit-entries", started=started)
         return Response(content, headers=_NEVER, media_type="application/octet-stream")
 
     @router.get("/tile/{level}/{place:path}", summary="A tile of hashes", response_class=Response)
@@ -104,9 +104,11 @@ def routes(trail: Signed, store: TrailStore, looks: Looks, cosigned: Callable[[K
             return ProofView(hashes=texts(await _reader(trail).inclusion(index, size)))
 
     @router.get("/period", summary="Between which numbers the entries of a period stand")
-    async def between(_: Auditor, asked: Annotated[Period, Depends(period)]) -> PeriodView:
+    async def between(auditor: Auditor, asked: Annotated[Period, Depends(period)]) -> PeriodView:
+        started = looks.clock()
         with bounded():
             first, end = await store.numbers(*asked)
+        await looks.record("check-audit-trail", auditor, name="read-audit-period", started=started)
         return PeriodView(first=first, end=end)
 
     @router.get("/proofs/{event}", summary="The proof of one entry, as a file", response_class=PlainTextResponse)

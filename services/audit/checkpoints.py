@@ -29,7 +29,7 @@ class Kept(NamedTuple):
 
 
 class CheckpointStore:
-    """Nothing is ever changed or removed here. Every method raises StoreUnavailable."""
+    """No checkpoint is ever changed or removed here. Every method raises StoreUnavailable."""
 
     def __init__(self, database: Database) -> None:
         self._checkpoints = database["checkpoints"]

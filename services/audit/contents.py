@@ -25,10 +25,9 @@ _AT_ONCE = 200
 
 
 class Content(NamedTuple):
-    """What was committed to: the event's context attributes (`ce_…`) and its data. `committed`: the bytes, and `nonce`
-    with which the commitment of the entry can be made again from them."""
+    """What was committed to: the event's data. `committed`: the bytes, with its context attributes, and `nonce` with
+    which the commitment of the entry can be made again from them."""
 
-    attributes: dict[str, str]
     data: Document
     committed: bytes
     nonce: bytes
@@ -166,8 +165,7 @@ class Contents:
         if key is None or "sealed" not in about:
             return None
         committed = key.open(about["sealed"], entry["commitment"])
-        attributes, data = committed_in(committed)
-        return Content(attributes, from_json(data), committed, key.nonce(entry["eventId"]))
+        return Content(from_json(committed_in(committed)[1]), committed, key.nonce(entry["eventId"]))
 
 
 def _holder(entry: Document) -> str | None:

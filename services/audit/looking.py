@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 from hulpketen_contracts import (
     CATALOGUE,
@@ -32,6 +33,15 @@ class TooManyLooks(Exception):
     """More than are looked through at once."""
 
 
+class Found(NamedTuple):
+    """What is unusual among so many `looks`; `forgotten`: of how many more it is no longer kept, or cannot be read, who
+    looked."""
+
+    looks: int
+    forgotten: int
+    findings: list[Finding]
+
+
 class UnusualAccess:
     """Looks through the access log. What is no event of its contract counts for nothing."""
 
@@ -43,19 +53,22 @@ class UnusualAccess:
         self._organisations = organisations
         self._settings = settings
 
-    async def find(self, since: datetime, until: datetime) -> tuple[int, list[Finding]]:
-        """How many looks there were in this time, and what is unusual. Raises TooManyLooks, StoreUnavailable."""
+    async def find(self, since: datetime, until: datetime) -> Found:
+        """What is unusual in this time. Raises TooManyLooks, StoreUnavailable."""
         own = self._settings
-        if await self._store.count(since, until, own.looks + 1) > own.looks:
+        count = await self._store.count(since, until, own.looks + 1)
+        if count > own.looks:
             raise TooManyLooks
         looks: list[Seen] = []
         async for entries in self._store.accesses(since, until):
             looks += await self._seen(entries)
+        roots = await self._store.roots({person for look in looks for person in look.persons})
+        looks = [look._replace(persons={roots.get(person, person) for person in look.persons}) for look in looks]
         persons = {person for look in looks for person in look.persons}
         known = await self._own(sorted(persons), since - timedelta(days=own.people_days), until)
         world = World(own.limits(), known, partial(working, opens=own.opens, closes=own.closes))
         # In a thread: this process may hold the lease of the writer, and has it to renew.
-        return len(looks), await asyncio.to_thread(unusual, looks, world)
+        return Found(len(looks), count - len(looks), await asyncio.to_thread(unusual, looks, world))
 
     async def _seen(self, entries: Sequence[Document]) -> list[Seen]:
         """The looks of these accesses, but for those that are no longer kept."""

@@ -32,6 +32,7 @@ from services.audit.trail import Trail
 from services.audit.witness_store import WitnessStore
 from services.audit.witnesses import Witnesses
 from services.chassis.keys import DerivedKey, DerivedSealer
+from services.chassis.logs import get_logger
 from services.chassis.mongo.sessions import MongoSessions
 from services.chassis.pipeline.model import DeadLetter, Record
 from services.chassis.service import Service, now
@@ -39,6 +40,7 @@ from services.chassis.sessions import Sessions, session_routes
 from services.chassis.settings import load
 from services.chassis.web import App, create_app, serve
 
+log = get_logger(__name__)
 SIGN_EVERY_S = 1.0
 LOOK_TO_ANNOUNCE_S = 10.0
 FORGET_EVERY_S = 3_600.0
@@ -94,14 +96,16 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
     measuring = Measuring(store, trail.checkpoints, witnesses, lease, now)
     service.every("measuring", MEASURE_EVERY_S, measuring.look)
     register = settings.audit.register
+    if missing := register.without_basis:
+        log.warning("register_without_basis", activities=missing, todo="say it in AUDIT_REGISTER_FILE")
     sealer = DerivedSealer(DerivedKey(service.keys, "data-subject-ids", oldest=True))
-    log = ProcessingLogReader(store, Contents(keys), register, sealer)
+    reader = ProcessingLogReader(store, Contents(keys), register, sealer)
     organisations = Organisations(store, Contents(keys))
     routers = [
         *_for_auditors(service, settings, store, organisations, Contents(keys)),
         trail_routes(trail, store, service.looks, witnesses.under),
         witness_routes(witnesses, trail.checkpoints),
-        log_routes(log, register, service.looks),
+        log_routes(reader, register, service.looks),
         _for_residents(service, settings, OwnData(store, Contents(keys), register, organisations)),
     ]
     app = create_app("audit", runtime=service, settings=settings, routers=routers, transport=transport)

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request
-from hulpketen_contracts import CATALOGUE
+from hulpketen_contracts import CATALOGUE, TOPICS
 from jinja2 import Environment, StrictUndefined
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import HTMLResponse, Response
 
 from services.audit.api import Desk
 from services.audit.api_access import look_through
+from services.audit.domain.entry import BEGUN_AGAIN
 from services.audit.domain.search import MAX_PAGE, Search
 from services.audit.doors import who_may
 from services.audit.looking import UnusualAccess
@@ -29,6 +30,17 @@ _WRONG = (
     "Vul een periode in, en alleen letters, cijfers, punten en streepjes. / "
     "Give a period, and nothing but letters, digits, dots and dashes."
 )
+_MUCH = (
+    "Dit is te veel om in één keer door te kijken: kies een kortere periode. / "
+    "This is too much to look through at once: choose a shorter period."
+)
+_CONTENTS = {
+    "kept": "bewaard / kept",
+    "gone": "gewist / gone",
+    "awaited": "komt nog / awaited",
+    "unprovable": "niet te bewijzen / unprovable",
+}
+_TYPES = sorted([name for name, event in CATALOGUE.items() if "audit" in TOPICS[event.TOPIC].consumers] + [BEGUN_AGAIN])
 _BACKWARDS = "De periode eindigt voor zij begint. / The period ends before it starts."
 
 
@@ -99,14 +111,15 @@ def routes(desk: Desk, access: UnusualAccess) -> APIRouter:
         except ValidationError:
             problem = _WRONG
         except Problem as error:
-            problem = error.detail
+            problem = _MUCH if error.type == "too-many" else error.detail
         content = template.render(
             view=view,
             given=given,
             asked=asked,
             answer=answer,
             problem=problem,
-            types=sorted(CATALOGUE),
+            types=_TYPES,
+            contents=_CONTENTS,
             session=session,
             per_page=PER_PAGE,
             urlencode=urlencode,

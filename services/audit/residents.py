@@ -130,8 +130,7 @@ class OwnData:
         skipped = (page - 1) * PER_PAGE
         entries = await self._store.lines(asked, LINE_TYPES, PER_PAGE + 1, newest_first=True, skip=skipped)
         organisations = await self._organisations.known()
-        known = [(entry, self._register.activities.get(entry["activity"])) for entry in entries[:PER_PAGE]]
-        done = [_done(entry, activity, organisations) for entry, activity in known if activity]
+        done = [_done(entry, self._register.of(entry["activity"]), organisations) for entry in entries[:PER_PAGE]]
         return Page(done, len(entries) > PER_PAGE)
 
 

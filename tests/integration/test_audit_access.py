@@ -75,9 +75,10 @@ class Chain:
         at: datetime = NOON,
         subject: str = "employee-1",
         name: str | None = None,
+        activity: str = "look-at-person",
     ) -> None:
         self._at = at
-        await self._looks.record("look-at-person", who(organisation, subject), persons, name=name)
+        await self._looks.record(activity, who(organisation, subject), persons, name=name)
 
     async def happens(self, event_type: str, person: str, at: str = "2026-10-01T09:00:00.000Z", **fields: Any) -> None:
         await self._writer.handle([record(person, event_type, at=at, **fields)])
@@ -149,6 +150,27 @@ async def test_a_municipalitys_cases_a_partners_referrals_and_merged_persons_are
         await chain.look("gemeente-elders", [person])
     answer = await auditor.get("/v1/unusual-access", **PERIOD)
     assert [each["organisation"] for each in answer["findings"]] == ["gemeente-elders"]
+
+
+async def test_looks_under_an_older_pseudonym_count_for_the_person_that_it_is_now(
+    auditor: Auditor, chain: Chain
+) -> None:
+    earlier, person = a_person(), a_person()
+    await chain.happens(ReferralMade.TYPE, person, fromOrganisation="gemeente-assen", toOrganisation="maatjes")
+    for each in (earlier, earlier, person):
+        await chain.look("maatjes", [each])
+    assert findings(await auditor.get("/v1/unusual-access", **PERIOD)) == []
+    await chain.happens(PersonMerged.TYPE, earlier, into=person)
+    (found,) = findings(await auditor.get("/v1/unusual-access", **PERIOD))
+    assert (found[0], found[3]["looks"]) == ("one-person-often", 3)
+
+
+async def test_a_check_of_the_whole_trail_is_no_look_at_anybody(auditor: Auditor, chain: Chain) -> None:
+    for minutes in range(5):
+        late = NOON.replace(hour=22) + timedelta(minutes=minutes)
+        await chain.look("rekenkamer", [], late, name="read-audit-entries", activity="check-audit-trail")
+    answer = await auditor.get("/v1/unusual-access", **PERIOD)
+    assert (answer["looks"], answer["forgotten"], answer["findings"]) == (0, 0, [])
 
 
 async def test_lists_other_periods_and_quiet_work_are_not_unusual(auditor: Auditor, chain: Chain) -> None:
@@ -230,9 +252,9 @@ async def test_who_looked_is_kept_for_some_days_and_then_gone_for_good(
     (gone, *_) = [entry for entry in before if entry["type"] == AccessLogged.TYPE]
     assert await Contents(subject_keys(database)).open([gone]) == [None]
     answer = await auditor.get("/v1/unusual-access", **PERIOD)
-    assert answer["looks"] == 4
+    assert (answer["looks"], answer["forgotten"]) == (4, 2)
     erased = await auditor.get(f"/v1/entries/{gone['_id']}")
-    assert (erased["employee"], erased["erased"], erased["organisation"]) == (None, True, "fonds")
+    assert (erased["employee"], erased["content"], erased["organisation"]) == (None, "gone", "fonds")
 
 
 WRONG: list[dict[str, Any]] = [

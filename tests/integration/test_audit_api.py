@@ -202,10 +202,11 @@ async def test_an_entry_shows_its_commitment_and_nothing_that_opens_it_or_leads_
         "commitment": held["commitment"].hex(),
         "case": case,
         "erased": False,
+        "content": "kept",
         "employee": None,
     }
     await writer(database).handle([record(person, PersonErased.TYPE)])
-    assert await auditor.get("/v1/entries/0") == answer | {"case": None, "erased": True}
+    assert await auditor.get("/v1/entries/0") == answer | {"case": None, "erased": True, "content": "gone"}
     assert await auditor.found(case=case) == []
 
 

@@ -16,9 +16,10 @@ from typer.testing import CliRunner, Result
 from cli.begin_again import begin as begin_command
 from deploy.backup import begin_again as program
 from deploy.backup.archive import BackupError
-from deploy.backup.begin_again import TYPE, Begun, begin_again
+from deploy.backup.begin_again import Begun, begin_again
 from deploy.backup.places import connected
 from services.audit.checkpoints import CheckpointStore
+from services.audit.domain.entry import BEGUN_AGAIN
 from services.audit.domain.leaves import leaf_of
 from services.audit.place import Place
 from services.audit.signing import Signer
@@ -75,7 +76,7 @@ async def signed_again(database: Database, folder: Path) -> None:
 async def check(database: Database, before: list[bytes], told: str) -> None:
     entries = await trail(database)
     assert [entry["_id"] for entry in entries] == list(range(26))
-    assert (entries[0]["type"], entries[0]["commitment"]) == (TYPE, sha256(told.encode()).digest())
+    assert (entries[0]["type"], entries[0]["commitment"]) == (BEGUN_AGAIN, sha256(told.encode()).digest())
     assert [leaf_of(entry) for entry in entries[1:21]] == before
     last = await CheckpointStore(database).last()
     assert last

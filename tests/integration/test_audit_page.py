@@ -84,12 +84,14 @@ async def test_a_search_shows_a_day_of_amsterdam_and_is_logged_and_the_empty_for
     assert (await auditor.client.get("/", headers=HTML)).status_code == 200
     assert auditor.lines == []
     page = await auditor.client.get("/", params=MARCH, headers=HTML)
+    shown = (await auditor.client.get("/v1/entries/0")).json()
+    assert next(row[-2:] for row in Read(page.text).rows if row) == ["bewaard / kept", shown["eventId"]]
     assert [row[:3] for row in Read(page.text).rows if row] == [
         ["0", "2026-03-01T09:00:00.000Z", SignalReceived.TYPE],
         ["1", "2026-03-01T22:59:59.999Z", CaseOpened.TYPE],
     ]
-    assert [line.name for line in auditor.lines] == ["search-audit-trail"]
-    assert len(auditor.accesses) == 1
+    assert [line.name for line in auditor.lines] == ["search-audit-trail", "read-audit-entry"]
+    assert len(auditor.accesses) == 2
     narrowed = await auditor.client.get("/", params=MARCH | {"organisation": "woonborg"}, headers=HTML)
     assert [row[0] for row in Read(narrowed.text).rows if row] == ["0"]
 

@@ -160,6 +160,7 @@ async def test_of_the_audits_access_log(stack_infra: Infrastructure) -> None:
         assert sum([len(some) async for some in store.lines([b"1", b"2"])]) == 2
         assert sum([len(some) async for some in store.of_persons(["person-2", "person-4"], THEN, until)]) == 9
         assert await store.merged(["person-1"]) == {"alias-1": "person-1"}
+        assert await store.roots(["alias-2", "person-3"]) == {"alias-2": "person-2"}
         assert await store.forget(since) == 10
         await world.check({})
 

@@ -26,7 +26,7 @@ from tests.integration.test_processing_log_api import a_look
 from tests.unit.chassis.issuer import TestIssuer
 
 MAATJES = "Maatjes (verzonnen)"
-LOOKED, RELEASED = "Uw naam en contactgegevens zijn bekeken.", "vrijgegeven"
+LOOKED, RELEASED = "Uw naam en contactgegevens zijn bekeken.", "Uw geheime contactgegevens"
 
 
 class Chain(NamedTuple):
@@ -127,6 +127,12 @@ async def test_what_the_resident_did_themselves_is_said_so_and_once(chain: Chain
     assert "<dd>yourself</dd>" in await chain.page("?lang=en")
 
 
+async def test_what_the_register_does_not_know_is_shown_all_the_same(chain: Chain) -> None:
+    await chain.happens(a_look(chain.person, secrets.token_hex(16), activity="not-in-the-register"))
+    await chain.enter(await chain.code())
+    assert "Er is iets met uw gegevens gedaan." in await chain.page()
+
+
 async def test_an_organisation_is_called_as_the_directory_last_called_it(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,7 +191,7 @@ async def test_a_resident_sees_those_who_were_merged_into_them_and_nobody_else(c
     await chain.happens(record(merged, PersonMerged.TYPE, into=chain.person))
     page = await chain.page()
     assert RELEASED in page
-    assert "huishouden" not in page
+    assert "samenwoont" not in page
 
 
 async def test_who_was_merged_into_another_sees_all_of_both(chain: Chain) -> None:

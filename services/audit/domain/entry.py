@@ -22,6 +22,8 @@ from services.audit.domain.attributes import Headers, attributes
 Document = dict[str, Any]
 Said = TypeVar("Said", bound=Event)
 ACCESSES = "accesses/"
+BEGUN_AGAIN = "trail.begun-again"
+"""The type of the first entry of a log that had to begin again: of no event."""
 
 _ACTIVITIES = {event_type: event.ACTIVITY for event_type, event in CATALOGUE.items()}
 _ORGANISATION_FIELDS = ("organisation", "sender", "confirmedByOrganisation")

@@ -29,7 +29,8 @@ class Texts(BaseModel):
 
 
 NOT_SET = Texts(
-    nl="De gemeente moet de wettelijke grondslag nog invullen.", en="The municipality has yet to set the legal basis."
+    nl="De gemeente moet nog invullen welke wet dit toestaat.",
+    en="The municipality has yet to say which law allows this.",
 )
 
 
@@ -46,6 +47,13 @@ class Activity(BaseModel):
     def done(self, event_type: str) -> Texts:
         """What was done by an event of this type."""
         return self.steps.get(_step(event_type), self.what)
+
+
+# What another version of a service says.
+UNKNOWN = Activity(
+    what=Texts(nl="Er is iets met uw gegevens gedaan.", en="Something was done with your data."),
+    why=Texts(nl="Dat staat hier niet bij. Vraag het uw gemeente.", en="It is not said here. Ask your municipality."),
+)
 
 
 class Change(BaseModel):
@@ -80,6 +88,15 @@ class Register:
             own_words = {name: text for name, text in change if text is not None}
             activities[slug] = activities[slug].model_copy(update=steps | own_words)
         return cls(activities, uri)
+
+    def of(self, slug: str | None) -> Activity:
+        """The activity; UNKNOWN where there is none."""
+        return self.activities.get(slug or "", UNKNOWN)
+
+    @property
+    def without_basis(self) -> list[str]:
+        """Activities whose legal basis the municipality has yet to set."""
+        return [slug for slug, activity in self.activities.items() if activity.basis == NOT_SET]
 
     def uri(self, slug: str) -> str:
         """`dpl.core.processing_activity_id` of an activity."""
