@@ -49,6 +49,8 @@ def _with_case(file: File, event: Decoded, data: CaseState) -> File:
         case["flags"] = _flags(case.get("flags", []), data.flags)
     elif data.result is not None:
         case["result"], case["closed_at"] = data.result, event.envelope.time
+        if data.organisation is not None:
+            case["closed_by"] = data.organisation
     if before is None or file["cases"][-1] == before:
         return with_case(file, case)
     return {**file, "cases": [case if each["id"] == data.case else each for each in file["cases"]]}
