@@ -90,7 +90,7 @@ async def test_one_process_writes_and_the_other_takes_over_from_a_killed_one(
     stack_infra: Infrastructure, tmp_path: Path
 ) -> None:
     records = [record(a_person()) for _ in range(600)]
-    bad = Record("cases", 0, 0, b"key", b"no event", (("x", b"y"),))
+    bad = Record("cases", 0, 0, b"key", b"{}", (("x", b"y"),))
     producer = AIOKafkaProducer(**stack_infra.client)
     async with a_database(stack_infra) as database:
         processes = [await started(stack_infra, database.name, tmp_path) for _ in range(2)]
