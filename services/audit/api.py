@@ -18,7 +18,7 @@ from starlette.responses import StreamingResponse
 
 from services.audit.contents import Contents
 from services.audit.domain.entry import Document, said
-from services.audit.domain.search import MAX_PAGE, MAX_PER_PAGE, Search
+from services.audit.domain.search import EARLIEST, LATEST, MAX_PAGE, MAX_PER_PAGE, Search
 from services.audit.doors import who_may
 from services.audit.export import MEDIA_TYPES, Format, rendered
 from services.audit.store import MOST_COUNTED, TooMuch, TrailStore
@@ -180,8 +180,8 @@ class _Place:
 
 
 def period(
-    since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-    until: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+    since: Annotated[AwareDatetime | None, Query(alias="from", ge=EARLIEST, le=LATEST)] = None,
+    until: Annotated[AwareDatetime | None, Query(alias="to", ge=EARLIEST, le=LATEST)] = None,
 ) -> Period:
     """The period that is asked for. Raises Problem 400 where it ends before it starts."""
     if Search(since, until).backwards:

@@ -28,7 +28,7 @@ from services.audit.domain.lines import (
     types_of,
 )
 from services.audit.domain.register import Register, Texts
-from services.audit.domain.search import LinesAsked
+from services.audit.domain.search import EARLIEST, LATEST, LinesAsked
 from services.audit.doors import who_may
 from services.audit.store import TrailStore
 from services.audit.subject_ids import SubjectIds
@@ -42,7 +42,9 @@ MAX_LINES = 1_000
 _TRACE = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _LATEST_MS = 253_402_300_799_000  # the last second of the year 9999
 
-Moment = Annotated[int, Field(ge=0, le=_LATEST_MS, strict=True)] | AwareDatetime
+Moment = (
+    Annotated[int, Field(ge=0, le=_LATEST_MS, strict=True)] | Annotated[AwareDatetime, Field(ge=EARLIEST, le=LATEST)]
+)
 Reader = Annotated[Principal, Depends(who_may("processing log"))]
 Anybody = Annotated[Principal, Depends(who_may("register"))]
 

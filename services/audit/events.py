@@ -33,17 +33,20 @@ class WriterLease(Protocol):
 
 
 class Taken(NamedTuple):
-    """A batch, read: its entries in order, the records that are no events, and the spans of sampled traces."""
+    """A batch, read: its entries in order with their records, the records that are no events, and the spans of sampled
+    traces."""
 
     entries: list[Entry]
+    records: list[Record]
     letters: list[DeadLetter]
     spans: list[RecordSpan]
 
 
 class Piece(NamedTuple):
-    """Part of a batch, ready to be added: its entries and their documents, without a number yet, by event."""
+    """Part of a batch, ready to be added: its entries, their records and documents, without a number yet, by event."""
 
     entries: dict[str, Entry]
+    records: dict[str, Record]
     leaves: dict[str, Document]
     erased: set[str]
 
@@ -59,18 +62,32 @@ async def _none() -> int:
 
 def take(records: Sequence[Record]) -> Taken:
     """Read a batch."""
-    taken = Taken([], [], [])
+    taken = Taken([], [], [], [])
+    known: dict[str, Entry] = {}
     for record in records:
         try:
-            entry = read(record.headers, record.value)
+            entry = read(record.headers, record.value, record.topic)
         except DecodeError as error:
             taken.letters.append(DeadLetter(record, peek(record.headers), error.reason, error.detail))
             continue
+        if known.setdefault(entry.event_id, entry).content != entry.content:
+            taken.letters.append(_id_taken(record))
+            continue
         taken.entries.append(entry)
+        taken.records.append(record)
         if entry.traceparent and entry.traceparent.endswith("1"):
             span = start_record_span(entry.traceparent, record.topic, entry.event_id, entry.type, None, "audit")
             taken.spans.append(span)
     return taken
+
+
+def _id_taken(record: Record) -> DeadLetter:
+    return DeadLetter(record, peek(record.headers), "bad-headers", "another event has this ce_id")
+
+
+def _another(stored: Document, entry: Entry) -> bool:
+    """Whether the entry with the id of this event is of another one: whoever sent that kept this out."""
+    return (stored["type"], stored["source"]) != (entry.type, entry.source)
 
 
 class Writer:
@@ -119,7 +136,7 @@ class Writer:
             metrics.lag.set(0)
 
     async def _add(self, records: Sequence[Record]) -> list[DeadLetter]:
-        all_taken = Taken([], [], [])
+        all_taken = Taken([], [], [], [])
         failed: str | None = "not-added"
         self._at_work = True
         try:
@@ -166,7 +183,8 @@ class Writer:
         entries = {entry.event_id: entry for entry in taken.entries}
         keys = await self._keys_of(list(entries.values()))
         leaves = {entry.event_id: leaf(entry, key) for entry, key in zip(entries.values(), keys, strict=True)}
-        return Piece(entries, leaves, erased)
+        by_event = {entry.event_id: record for entry, record in zip(taken.entries, taken.records, strict=True)}
+        return Piece(entries, by_event, leaves, erased)
 
     async def _gone(self, entries: Sequence[Entry]) -> set[str]:
         """Who is erased with these: whom they say, and who was merged into one that is, whichever is told first."""
@@ -214,7 +232,11 @@ class Writer:
             known = await self._store.known(fresh)
             if len(known) <= inserted:
                 raise StoreUnavailable("a majority does not have an entry yet that the trail has")
-            await self._fill([(piece.entries[event_id], stored) for event_id, stored in known.items()])
+            others = [event_id for event_id, stored in known.items() if _another(stored, piece.entries[event_id])]
+            if others:
+                await self._bury([_id_taken(piece.records[event_id]) for event_id in others])
+            same = known.keys() - others
+            await self._fill([(piece.entries[event_id], known[event_id]) for event_id in same])
             fresh = {event_id: document for event_id, document in fresh.items() if event_id not in known}
 
     async def _fill(self, known: Sequence[tuple[Entry, Document]]) -> None:

@@ -31,7 +31,9 @@ class Organisations:
         if self._seconds() >= self._until:
             entries = await self._store.lines(LinesAsked(), [OrganisationChanged.TYPE], _MOST, newest_first=True)
             contents = await self._contents.open(entries)
-            changes = [said(OrganisationChanged, content.data) for content in reversed(contents) if content]
+            # In the trail's own order: a time is what the sender said.
+            inorder = sorted(zip(entries, contents, strict=True), key=lambda each: each[0]["_id"])
+            changes = [said(OrganisationChanged, content.data) for _, content in inorder if content]
             self._known = {change.organisation: change for change in changes if change}
             self._until = self._seconds() + HELD_S
         return self._known

@@ -109,7 +109,7 @@ class TrailStore:
 
     async def known(self, event_ids: Collection[str]) -> dict[str, Document]:
         """Which of these events the trail has, by majority: their entries, with no more of `about` than `awaited`."""
-        fields = {"eventId": 1, "commitment": 1, "about.awaited": 1}
+        fields = {"eventId": 1, "commitment": 1, "type": 1, "source": 1, "about.awaited": 1}
         async with available():
             found = self._entries.find({"eventId": {"$in": list(event_ids)}}, fields)
             return {entry["eventId"]: entry async for entry in found}

@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from hulpketen_contracts import CaseOpened, OrganisationChanged, ReferralMade
+from hulpketen_contracts import CATALOGUE, CaseOpened, OrganisationChanged, ReferralMade
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pydantic import SecretStr
 
@@ -141,7 +141,7 @@ def record(
         ("content-type", b"application/json"),
     )
     data = {"person": person, "case": str(uuid.uuid4())} | _REST.get(event_type, {}) | fields
-    return Record("cases", 0, 0, person.encode(), json.dumps(data).encode(), headers)
+    return Record(CATALOGUE[event_type].TOPIC, 0, 0, person.encode(), json.dumps(data).encode(), headers)
 
 
 def ids(records: Collection[Record]) -> list[str]:

@@ -236,6 +236,8 @@ WRONG: list[tuple[dict[str, str | int], str]] = [
     ({"from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}, "/to"),
     ({"from": "2026-03-02T00:00:00"}, "/from"),
     ({"to": "yesterday"}, "/to"),
+    ({"from": "0001-01-01T00:00:00+14:00"}, "/from"),
+    ({"to": "9999-12-31T23:59:59-14:00"}, "/to"),
     ({"type": "Jan de Vries"}, "/type"),
     ({"case": "' or 1=1"}, "/case"),
     ({"page": 0}, "/page"),

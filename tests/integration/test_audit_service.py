@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 from aiokafka import AIOKafkaProducer
-from hulpketen_contracts import TOPICS
+from hulpketen_contracts import CATALOGUE, TOPICS
 
 from services.chassis.pipeline.model import Record
 from tests.conftest import Infrastructure, variables
@@ -66,10 +66,8 @@ async def until_ready(process: Process, port: int) -> None:
 
 
 async def send(producer: AIOKafkaProducer, records: Sequence[Record]) -> None:
-    topics = [name for name, topic in TOPICS.items() if "audit" in topic.consumers]
-    for n, each in enumerate(records):
-        topic = topics[n % len(topics)]
-        await producer.send(topic, each.value, key=each.key, headers=list(each.headers))
+    for each in records:
+        await producer.send(each.topic, each.value, key=each.key, headers=list(each.headers))
     await producer.flush()
 
 
@@ -89,7 +87,9 @@ async def writing_pid(database: Database) -> tuple[int, int]:
 async def test_one_process_writes_and_the_other_takes_over_from_a_killed_one(
     stack_infra: Infrastructure, tmp_path: Path
 ) -> None:
-    records = [record(a_person()) for _ in range(600)]
+    followed = [name for name, topic in TOPICS.items() if "audit" in topic.consumers]
+    types = [name for name, event in CATALOGUE.items() if event.TOPIC in followed]
+    records = [record(a_person(), types[n % len(types)]) for n in range(600)]
     bad = Record("cases", 0, 0, b"key", b"{}", (("x", b"y"),))
     producer = AIOKafkaProducer(**stack_infra.client)
     async with a_database(stack_infra) as database:

@@ -311,7 +311,7 @@ async def test_what_a_backup_lacks_comes_from_the_second_place_and_its_contents_
         assert "awaited" not in entry["about"]
         assert entry["about"].get("unprovable", False) == (lost and n < 700)
         assert content
-        assert content.committed == read(numbered(n).headers, numbered(n).value).content
+        assert content.committed == read(numbered(n).headers, numbered(n).value, numbered(n).topic).content
         assert opens(content, entry) == ("unprovable" not in entry["about"])
     await signer(restored.database, restored.folder).step()
     kept = await looked_over(restored.database, restored.folder, provider_of(restored.database))

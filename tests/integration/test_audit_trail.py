@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
-from hulpketen_contracts import PersonErased, PersonMerged
+from hulpketen_contracts import CaseClosed, OrganisationChanged, PersonErased, PersonMerged, ProcessingLogged
 
 from services.audit import store
 from services.audit.contents import Contents
@@ -27,6 +27,7 @@ from tests.integration.audit import (
     a_database,
     a_person,
     ids,
+    nothing_signed,
     opens,
     record,
     subject_keys,
@@ -63,7 +64,7 @@ async def test_entries_are_numbered_without_gaps_and_a_delivery_again_adds_nothi
     assert not [entry for entry in entries if "nonce" in entry["about"]]
     contents = await Contents(subject_keys(database)).open(entries)
     assert [content and content.committed for content in contents] == [
-        read(r.headers, r.value).content for r in records
+        read(r.headers, r.value, r.topic).content for r in records
     ]
     assert all(content and opens(content, entry) for content, entry in zip(contents, entries, strict=True))
     assert len({content.nonce for content in contents if content}) == 30
@@ -78,6 +79,37 @@ async def test_a_record_that_is_no_event_goes_to_the_dead_letters_alone(database
     assert [letter.record for letter in dead] == [bad]
     assert buried.letters == dead
     assert [e["eventId"] for e in await trail(database)] == ids(good)
+
+
+async def test_an_event_on_a_topic_that_is_not_its_own_changes_nothing(database: Database) -> None:
+    """Every service may write to the processing log; who is erased or merged is for one of them to say."""
+    person = a_person()
+    one = writer(database)
+    await one.handle([record(person)])
+    forged = [
+        record(person, event_type, into=a_person())._replace(topic="processing-log")
+        for event_type in (PersonErased.TYPE, PersonMerged.TYPE, OrganisationChanged.TYPE, CaseClosed.TYPE)
+    ]
+    letters = await one.handle(forged)
+    assert [(letter.record, letter.reason) for letter in letters] == [(each, "bad-headers") for each in forged]
+    (entry,) = await trail(database)
+    assert entry["about"]["person"] == person
+    assert await database["aliases"].count_documents({}) == 0
+
+
+async def test_an_event_with_the_id_of_another_does_not_pass_for_it(database: Database) -> None:
+    closed = record(a_person(), CaseClosed.TYPE)
+    forged = record(a_person(), ProcessingLogged.TYPE, activity="view-case")
+    its_id = ("ce_id", dict(closed.headers)["ce_id"])
+    same_id = forged._replace(headers=tuple(its_id if each[0] == "ce_id" else each for each in forged.headers))
+    buried = Buried()
+    one = Writer(TrailStore(database), AlwaysHeld(), buried, subject_keys(database), reach=nothing_signed)
+    assert [letter.record for letter in await one.handle([closed, same_id])] == [same_id]  # in one batch
+    await one.handle([same_id, closed])
+    assert {letter.record for letter in buried.letters} == {same_id, closed}
+    await one.handle([same_id])  # and in another one
+    assert buried.letters[-1].record == same_id
+    assert [entry["type"] for entry in await trail(database)] == [CaseClosed.TYPE]
 
 
 async def test_writers_that_all_believe_to_hold_the_lease_make_no_gap_and_nothing_twice(database: Database) -> None:

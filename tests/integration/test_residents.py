@@ -171,6 +171,8 @@ async def test_a_new_code_takes_the_place_of_the_one_before(chain: Chain) -> Non
 
 async def test_who_guesses_on_is_kept_out(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(residents, "TRIES_A_MINUTE", 0)
+    # What is no code at all is no guess, and keeps nobody out.
+    assert (await chain.enter("x")).status_code == 400
     answer = await chain.enter(await chain.code())
     assert (answer.status_code, "Probeer het over een minuut opnieuw" in answer.text) == (429, True)
 

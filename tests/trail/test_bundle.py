@@ -128,6 +128,9 @@ def info(**changed: object) -> bytes:
         ),
         ("bundle.json", info(first=9, end=7), Malformed),
         ("bundle.json", info(**{"from": "now"}), Malformed),
+        ("bundle.json", info().replace(b"7,", b"1e999,"), Malformed),
+        ("bundle.json", b"[" * 200_000, Malformed),
+        ("bundle.json", b" " * 1_000_001, Malformed),
         (
             "bundle.json",
             info(first=0, end=700),

@@ -102,7 +102,7 @@ def test_what_is_no_key_for_notes_is_refused(vkey: str) -> None:
         "text\n\n— na\u00a0me AAAABBBB\n",
         "text\n\n— name AAAABBBB\ntext\n",
         "x" * 300_000,
-        "text\n\n" + "— name AAAABBBB\n" * 101,
+        "text\n\n" + "— name AAAABBBB\n" * 1_001,
     ],
 )
 def test_what_is_no_signed_note_is_refused(raw: str) -> None:

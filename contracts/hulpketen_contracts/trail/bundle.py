@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import os
 import zipfile
 import zlib
@@ -25,6 +26,8 @@ FORMAT = "hulpketen-trail/1"
 CHECKPOINT, KEYS, INFO, EARLIER = "checkpoint", "keys", "bundle.json", "checkpoints"
 # A bundle of 256 entries of the largest size.
 MAX_FILE_BYTES = 256 * 65_537
+MAX_TEXT_BYTES = 1_000_000
+MAX_EARLIER = 100
 
 
 def write_bundle(
@@ -68,8 +71,12 @@ def check_bundle(source: Path, keys: Keys | None = None, earlier: Sequence[str] 
     with opened(source) as (read, names):
         extent = _extent(read(INFO))
         found = keys or Keys.parse(_text(read(KEYS)))
-        inside = [_text(read(name)) for name in names if name.startswith(f"{EARLIER}/")]
         raw = _text(read(CHECKPOINT))
+        open_checkpoint(raw, found.trail)
+        earlier_ones = [name for name in names if name.startswith(f"{EARLIER}/") and not name.endswith("/")]
+        if len(earlier_ones) > MAX_EARLIER:
+            raise Malformed(f"the bundle has over {MAX_EARLIER} earlier checkpoints")
+        inside = [_text(read(name)) for name in earlier_ones]
         checked = check_part(raw, found, read, extent, inside)
         checked.own_keys = keys is None
         for each in earlier:
@@ -102,7 +109,7 @@ def opened(source: Path) -> Iterator[tuple[Read, Sequence[str]]]:
         with zipfile.ZipFile(source) as file:
             found = {info.filename: info for info in file.infolist()}
             yield _reader({name: zipfile.Path(file, name) for name in found}), sorted(found)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
         raise Malformed(f"{source} is no bundle: {error}") from error
 
 
@@ -112,10 +119,11 @@ def _reader(files: dict[str, Path] | dict[str, zipfile.Path]) -> Read:
             raise TileTruncated(f"the bundle has no file {path}")
         try:
             with files[path].open("rb") as file:
-                content: bytes = file.read(MAX_FILE_BYTES + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+                most = MAX_FILE_BYTES if path.startswith("tile/") else MAX_TEXT_BYTES
+                content: bytes = file.read(most + 1)
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
             raise Malformed(f"the file {path} of the bundle is damaged") from error
-        if len(content) > MAX_FILE_BYTES:
+        if len(content) > most:
             raise Malformed(f"the file {path} of the bundle is larger than any can be")
         return content
 
@@ -130,7 +138,7 @@ def _extent(content: bytes) -> Extent:
             if each is not None and datetime.fromisoformat(each).tzinfo is None:
                 raise ValueError(each)
         right = info["format"] == FORMAT
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise Malformed(f"the file {INFO} of the bundle cannot be read: {type(error).__name__}") from error
     if not right:
         raise Malformed(f"the bundle is not of the format {FORMAT}")

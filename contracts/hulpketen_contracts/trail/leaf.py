@@ -54,7 +54,7 @@ def parse_leaf(data: bytes) -> Leaf:
             bytes.fromhex(found["commitment"]),
         )
         same = leaf_bytes(leaf) == data and len(leaf.commitment) == 32
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         same = False
     if not same:
         raise Malformed("an entry of the trail is not in the one form that entries have")

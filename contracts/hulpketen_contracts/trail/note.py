@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from hulpketen_contracts.trail.errors import Malformed, SignatureForged, UnknownKey
 
 MAX_NOTE_BYTES = 256 * 1024
-MAX_SIGNATURES = 100
+MAX_SIGNATURES = 1_000
 KEY_BYTES = 32
 _ID_BYTES = 4
 _control = re.compile(r"[\x00-\x09\x0b-\x1f]").search

@@ -21,7 +21,7 @@ def of_bundle(checked: Checked) -> Iterator[str]:
         yield "that the period has no others is what the audit says: a check of the whole trail counts all"
     if checked.own_keys:
         yield "checked with the key in the bundle itself: compare it with the one that you were given"
-        yield from [f"key: {key}" for key in checked.keys.trail]
+        yield from [f"key: {key}" for key in (*checked.keys.trail, *checked.keys.witnesses)]
 
 
 def of_checkpoint(checked: Checked) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """From a record of the chain to an entry of the trail: a commitment to its content, and what says nothing of a person.
 
 Only the context attributes and a few fields of the data are read: a full validation would cost most of the throughput,
-and a commitment needs none. All that is kept in plain is checked against a narrow form, so that no value of a wrong
-record can put personal data into an entry that cannot be erased.
+and a commitment needs none. All that is kept in plain is checked against a narrow form: no free text and no number of a
+person gets from a wrong record into an entry that cannot be erased.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _ORGANISATION_FIELDS = ("organisation", "sender", "confirmedByOrganisation")
 _uuid = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 _trace_id = re.compile(r"(?!0{32})[0-9a-f]{32}").fullmatch
 _code = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}").fullmatch
+_number = re.compile(r"[0-9]{8}").search
 _source = re.compile(r"urn:nld:oin:[0-9]{20}:systeem:[a-z0-9-]{1,40}").fullmatch
 
 
@@ -71,11 +72,17 @@ def holder(event_type: str, at: datetime, person: str | None) -> str | None:
     return f"{ACCESSES}{at.astimezone(UTC):%Y-%m-%d}" if event_type == AccessLogged.TYPE else person
 
 
-def read(headers: Headers, value: bytes | None) -> Entry:
-    """The entry of a record. Raises DecodeError for what is no event of the catalogue."""
+def read(headers: Headers, value: bytes | None, topic: str) -> Entry:
+    """The entry of a record. Raises DecodeError for what is no event of the catalogue.
+
+    Who may write to a topic is the broker's to say, and every service may write to that of the log: so an event on
+    another topic than its own is somebody's who may not send it.
+    """
     found = attributes(headers)
     if found.type not in _ACTIVITIES:
         decode(headers, value)  # raises, and says whether it is the type or its version that is not known
+    if topic != CATALOGUE[found.type].TOPIC:
+        raise DecodeError("bad-headers", f"events of this type are sent on {CATALOGUE[found.type].TOPIC} alone")
     if not _uuid(found.id) or not _source(found.source):
         raise DecodeError("bad-headers", "ce_id or ce_source has another form than the chain's own")
     data = _data(value)
@@ -195,7 +202,8 @@ def _trace(data: Document, traceparent: str | None) -> bytes | None:
 
 
 def _plain(value: object) -> str | None:
-    return value if isinstance(value, str) and _code(value) else None
+    """A code, in which no number of a person can stand."""
+    return value if isinstance(value, str) and _code(value) and not _number(value) else None
 
 
 def _id(value: object) -> str | None:

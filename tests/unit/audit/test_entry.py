@@ -10,13 +10,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hulpketen_contracts import CaseOpened, DecodeError, PersonErased, PersonMerged, ProcessingLogged, ReferralMade
+from hulpketen_contracts import (
+    CATALOGUE,
+    CaseOpened,
+    DecodeError,
+    PersonErased,
+    PersonMerged,
+    ProcessingLogged,
+    ReferralMade,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.audit.contents import SubjectKey
 from services.audit.domain.attributes import attributes, committed_in
-from services.audit.domain.entry import commitment, leaf, read
+from services.audit.domain.entry import Entry, commitment, leaf
+from services.audit.domain.entry import read as read_record
 
 EVENT = "7d444840-9dc0-51d1-b245-5ffdce74fad2"
 PERSON = "0b6a1a4e-8f43-4c0e-9d2f-5b8f0e6f9a11"
@@ -43,6 +52,12 @@ def headers(event_type: str = OPENED, **changed: bytes | None) -> Headers:
         "traceparent": b"00-" + TRACE.encode() + b"-b7ad6b7169203331-00",
     } | changed
     return tuple(given.items())
+
+
+def read(given: Headers, value: bytes | None) -> Entry:
+    """From the topic of its type."""
+    event = CATALOGUE.get((dict(given).get("ce_type") or b"").decode())
+    return read_record(given, value, event.TOPIC if event else "cases")
 
 
 def body(**fields: Any) -> bytes:
@@ -185,6 +200,18 @@ WRONG: Sequence[tuple[str, Headers, bytes | None]] = [
     ("invalid-data", headers(), b'{"a":"\xff"}'),
     ("too-large", headers(), b'{"a":"' + b"x" * 70_000 + b'"}'),
 ]
+
+
+@pytest.mark.parametrize("topic", ["processing-log", "signals", "partners.maatjes", ""])
+def test_an_event_on_another_topic_than_its_own_is_refused(topic: str) -> None:
+    with pytest.raises(DecodeError, match="on cases alone"):
+        read_record(headers(), body(), topic)
+
+
+def test_no_number_of_a_person_gets_into_what_is_plain() -> None:
+    line = json.dumps({"subject": PERSON, "activity": "jan-19800101", "organisation": "bsn-123456782"}).encode()
+    entry = read(headers(LOGGED), line)
+    assert (entry.activity, entry.organisation) == (None, None)
 
 
 @pytest.mark.parametrize(("reason", "given_headers", "value"), WRONG)
