@@ -18,6 +18,7 @@ from hulpketen_contracts import (
     SignalReceived,
 )
 
+from services.audit.aliases import Aliases
 from services.audit.domain.entry import ACCESSES, Document
 from services.chassis.mongo.database import Database, available
 
@@ -34,7 +35,7 @@ class AccessStore:
 
     def __init__(self, database: Database) -> None:
         self._entries = database["entries"]
-        self._aliases = database["aliases"]
+        self._aliases = Aliases(database)
         self._keys = database["person_keys"]
 
     async def count(self, since: datetime, until: datetime, most: int) -> int:
@@ -64,25 +65,11 @@ class AccessStore:
 
     async def roots(self, persons: Collection[str]) -> dict[str, str]:
         """Who was merged into another, and who that is now, after all mergers."""
-        into: dict[str, str] = {}
-        frontier = set(persons)
-        async with available():
-            while frontier:
-                found = {each["_id"]: each["into"] async for each in self._aliases.find({"_id": {"$in": [*frontier]}})}
-                into |= found
-                frontier = set(found.values()) - into.keys()
-        return {person: _end(into, person) for person in persons if person in into}
+        return await self._aliases.roots(persons)
 
     async def merged(self, persons: Collection[str]) -> dict[str, str]:
         """Who was merged into one of these persons, and into whom."""
-        found: dict[str, str] = {}
-        frontier = {person: person for person in persons}
-        async with available():
-            while frontier:
-                aliases = self._aliases.find({"into": {"$in": list(frontier)}})
-                frontier = {each["_id"]: frontier[each["into"]] async for each in aliases if each["_id"] not in found}
-                found |= frontier
-        return found
+        return await self._aliases.merged(persons)
 
     async def forget(self, before: datetime) -> int:
         """Take away who looked on days before that of this time: content, trace and key. How many days there were.
@@ -99,14 +86,6 @@ class AccessStore:
                 await self._entries.update_many({"type": AccessLogged.TYPE, "at": at}, {"$unset": {"about": ""}})
                 await self._keys.delete_one({"_id": day})
         return len(days)
-
-
-def _end(into: dict[str, str], person: str) -> str:
-    seen = {person}
-    while (following := into.get(person)) and following not in seen:
-        person = following
-        seen.add(person)
-    return person
 
 
 async def _some_at_a_time(found: Any) -> AsyncIterator[list[Document]]:

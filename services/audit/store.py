@@ -11,6 +11,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING, DESCENDING, UpdateOne
 from pymongo.errors import BulkWriteError, ExecutionTimeout
 
+from services.audit.aliases import Aliases
 from services.audit.checkpoints import INDEXES as CHECKPOINTS
 from services.audit.domain.entry import Document
 from services.audit.domain.search import LinesAsked, Search
@@ -50,8 +51,8 @@ class AnotherWrites(Exception):
     """The index was taken: another process adds to the trail."""
 
 
-class TooMuch(Exception):
-    """More has to be read for this than a question may."""
+class TooMuch(StoreUnavailable):
+    """More has to be read for this than a question may. Who can ask for less is told so; to others it is no answer."""
 
 
 class TrailStore:
@@ -63,6 +64,7 @@ class TrailStore:
         self._state = database["trail"]
         self._tombstones = database["tombstones"]
         self._aliases = database["aliases"]
+        self._walks = Aliases(database)
         self._keys = database["person_keys"]
         self._search_ms = search_ms
 
@@ -137,22 +139,11 @@ class TrailStore:
 
     async def with_aliases(self, persons: Collection[str]) -> set[str]:
         """These persons, and all that were merged into them."""
-        found, frontier = set(persons), set(persons)
-        async with available():
-            while frontier:
-                merged = self._aliases.find({"into": {"$in": list(frontier)}}, {"_id": 1})
-                frontier = {alias["_id"] async for alias in merged} - found
-                found |= frontier
-        return found
+        return {*persons, *await self._walks.merged(persons)}
 
     async def root(self, person: str) -> str:
         """Who this person is now, after all mergers."""
-        async with available():
-            seen = {person}
-            while (alias := await self._aliases.find_one({"_id": person})) and alias["into"] not in seen:
-                person = str(alias["into"])
-                seen.add(person)
-        return person
+        return (await self._walks.roots([person])).get(person, person)
 
     async def erased_of(self, persons: Collection[str]) -> set[str]:
         """Which of these were erased."""
@@ -197,13 +188,15 @@ class TrailStore:
             entries = await found.max_time_ms(self._search_ms).to_list(per_page)
             if search == Search():
                 return entries, await self._entries.estimated_document_count()
-        return entries, await self.count(search, MOST_COUNTED + 1)
+            return entries, await self._count(query, MOST_COUNTED + 1)
 
     async def count(self, search: Search, most: int) -> int:
         """How many fit; not counted further than `most`. Raises TooMuch, StoreUnavailable."""
         async with self._in_time():
-            query = await self._query(search)
-            return await self._entries.count_documents(query, limit=most, maxTimeMS=self._search_ms)
+            return await self._count(await self._query(search), most)
+
+    async def _count(self, query: Document, most: int) -> int:
+        return await self._entries.count_documents(query, limit=most, maxTimeMS=self._search_ms)
 
     async def all_of(self, search: Search) -> AsyncIterator[list[Document]]:
         """All that fits, in the order of time, some at a time."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from hulpketen_contracts import CATALOGUE, CaseOpened, OrganisationChanged, ReferralMade
+from hulpketen_contracts import CATALOGUE, CaseOpened, Event, OrganisationChanged, ReferralMade
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pydantic import SecretStr
 
@@ -25,6 +25,7 @@ from services.chassis.mongo.indexes import make_all
 from services.chassis.pipeline.model import DeadLetter, Record
 from services.chassis.settings import MongoSettings
 from tests.conftest import Infrastructure
+from tests.unit.notifications.events import case, referral
 
 Database = AsyncIOMotorDatabase[dict[str, Any]]
 
@@ -99,28 +100,14 @@ def a_person() -> str:
     return str(uuid.uuid4())
 
 
+def _rest(event: Event) -> dict[str, Any]:
+    return event.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"person", "case"})
+
+
 # What the contracts ask beside what a test says, of events that readers open.
 _REST: dict[str, dict[str, Any]] = {
-    CaseOpened.TYPE: {
-        "subjectKind": "person",
-        "municipality": "0106",
-        "version": 1,
-        "status": "open",
-        "kind": "single",
-        "crisis": False,
-        "repeated": False,
-        "signals": 1,
-        "partnerTypes": [],
-        "openedAt": "2026-03-01T09:30:00.125Z",
-    },
-    ReferralMade.TYPE: {
-        "referral": "b7a1b5ba-9d0c-4d43-8e2b-6a1d4c2f9f10",
-        "municipality": "0106",
-        "service": "maatje",
-        "status": "made",
-        "version": 1,
-        "changedAt": "2026-03-01T09:30:00.125Z",
-    },
+    CaseOpened.TYPE: _rest(case()),
+    ReferralMade.TYPE: _rest(referral()),
     OrganisationChanged.TYPE: {"kind": "volunteers", "municipalities": ["0106"]},
 }
 

@@ -89,8 +89,7 @@ def check_part(raw: str, keys: Keys, read: Read, extent: Extent, earlier: Sequen
     with suppress(UnknownKey):
         checked.cosigned = cosignatures(raw, keys.witnesses)
     for each in earlier:
-        check_goes_on(each, raw, keys.trail, read)
-        checked.goes_on_from.append(open_checkpoint(each, keys.trail).size)
+        checked.goes_on_from.append(check_goes_on(each, raw, keys.trail, read))
 
     def seen(first: int, leaves: Sequence[Leaf]) -> None:
         mine = leaves[max(0, extent.first - first) : extent.end - first]

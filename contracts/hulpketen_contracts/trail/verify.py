@@ -89,8 +89,9 @@ def by_path(read: Read) -> ReadTile:
     return lambda level, index, width: read(tile_path(level, index, width))
 
 
-def check_goes_on(kept: str, shown: str, keys: Sequence[VerifierKey], read: Read) -> None:
-    """Check that a signed checkpoint goes on from one that was kept, by its tiles, which are themselves checked.
+def check_goes_on(kept: str, shown: str, keys: Sequence[VerifierKey], read: Read) -> int:
+    """Check that a signed checkpoint goes on from one that was kept, by its tiles, which are themselves checked. How
+    many entries the kept one is over.
 
     Raises: HistoryRewritten (SizeWentBack where it is shorter), with what proves it; TileChanged, TileTruncated,
     UnknownKey, SignatureForged, WrongOrigin, Malformed; what `read` raises.
@@ -104,3 +105,4 @@ def check_goes_on(kept: str, shown: str, keys: Sequence[VerifierKey], read: Read
     if root != old.root:
         what = f"the tree of {new.size} entries does not go on from that of {old.size}: history was rewritten"
         raise HistoryRewritten(what, kept, shown, root, proof)
+    return old.size
