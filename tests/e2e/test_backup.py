@@ -21,11 +21,13 @@ from cli.demo.report import MUST_BE_ZERO
 from cli.demo.run import Plan, run_on
 from cli.demo.scan import Scanner
 from cli.demo.target import local
+from cli.demo.world import World
 from deploy.local.stack import LocalStack
-from tests.e2e.test_restart import FIRST, WORLD, send
+from tests.e2e.test_restart import FIRST, send
 
 pytestmark = pytest.mark.embedded("it starts chains with a broker and a database of their own")
 
+WORLD = World()
 COMMAND = Path(sys.executable).with_name("hulpketen")
 SIGNALS = 40
 WITHIN_S = 90

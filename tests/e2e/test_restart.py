@@ -24,7 +24,6 @@ from tests.conftest import CONTAINERS, Infrastructure
 WITHIN_S = 60
 # Of its own: a demo may have been on the same broker and database.
 WORLD = world.World(municipality="9917", run="restart", kafka=False)
-CREDITOR = WORLD.creditors[0]
 HELP = next(service for service in WORLD.receivers if service.startswith("proef-maatje"))
 FIRST, SECOND = people(2, Random(1), "bsn")
 
@@ -67,16 +66,17 @@ async def test_what_was_entered_stays_and_a_signal_that_waited_is_matched(
 
 
 async def send(outside: Outside, number: int, person: Person) -> str:
-    """The id of a signal about this person."""
+    """The id of a signal about this person, in the municipality of the world outside."""
+    creditor = outside.world.creditors[0]
     body = {
         "reference": reference(number),
-        "municipality": WORLD.municipality,
-        "partnerType": CREDITOR.signals[0],
+        "municipality": outside.world.municipality,
+        "partnerType": creditor.signals[0],
         "amount": 100,
         "signalledOn": datetime.now(UTC).date().isoformat(),
         "client": person.client,
     }
-    token = outside.token("sender", CREDITOR.id)
+    token = outside.token("sender", creditor.id)
     # At the first start intake may still have to hear who the sender is.
     return str((await outside.ask("POST", "intake", "/v1/signals", token, body, again=(403,))).body["signal"])
 
