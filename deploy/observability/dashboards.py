@@ -85,6 +85,7 @@ TRAIL = (
     Panel("Writers", "sum(hulpketen_audit_writing)", "writers", kind="stat"),
     Panel("Signing has stopped", "max(hulpketen_audit_signing_stopped)", "stopped", kind="stat"),
     Panel("Two histories were signed", "sum(hulpketen_audit_forks_total)", "forks", kind="stat"),
+    Panel("Altered contents", "sum(hulpketen_audit_contents_altered_total)", "altered", kind="stat"),
     Panel("Entries added", "sum(rate(hulpketen_audit_entries_total[$__rate_interval]))", "entries", "cps"),
     Panel("Seconds behind", "max(hulpketen_audit_lag_seconds)", "audit", "s"),
     Panel("Entries that are signed", "max(hulpketen_audit_signed_entries)", "signed"),

@@ -11,12 +11,16 @@ from typing import NamedTuple
 
 from pydantic_core import from_json
 
+from services.audit import metrics
 from services.audit.domain.attributes import committed_in
-from services.audit.domain.entry import Document, holder
+from services.audit.domain.entry import Document, commitment, holder
 from services.audit.store import TrailStore
 from services.chassis.data_keys import make_keys, open_keys, period
-from services.chassis.keys import DerivedKey, KeyDestroyed, KeyProvider, Sealer
+from services.chassis.keys import DerivedKey, KeyDestroyed, KeyProvider, SealBroken, Sealer
+from services.chassis.logs import get_logger
 from services.chassis.pipeline.errors import StoreUnavailable
+
+log = get_logger(__name__)
 
 HELD_S = 10.0
 _TURN_S = 4.0  # two turns and the second between looks stay under HELD_S
@@ -131,20 +135,26 @@ class SubjectKeys:
 
 
 class Contents:
-    """Opens what entries committed to, for those who may read it."""
+    """Opens what entries committed to, for those who may read it.
 
-    def __init__(self, keys: SubjectKeys) -> None:
+    One that was altered takes no reader the others: operations is told, and it is as one that is gone.
+    """
+
+    def __init__(self, keys: SubjectKeys, altered: Callable[[int | None], None] | None = None) -> None:
+        """`altered`: told of each entry, by its number, whose content is not what was sealed for it; None: a key."""
         self._keys = keys
+        self._altered = altered or _tell
 
     async def open(self, entries: Sequence[Document]) -> list[Content | None]:
-        """Of each entry, as it stands in the database; None where it was erased, or is of before contents were kept.
+        """Of each entry, as it stands in the database; None where it was erased or altered, or is of before contents
+        were kept.
 
-        Raises: SealBroken where it was changed, StoreUnavailable.
+        Raises: StoreUnavailable.
         """
         persons = {person for entry in entries for person in [_holder(entry)] if person}
         try:
             keys = await self._keys.known(persons)
-        except KeyDestroyed:  # that of a whole period; one by one, others are to be had
+        except (KeyDestroyed, SealBroken):  # that of a whole period, or one; one by one, others are to be had
             keys = {person: key for person in persons for key in [await self._one(person)] if key}
         contents: list[Content | None] = []
         for start in range(0, len(entries), _AT_ONCE):
@@ -157,6 +167,9 @@ class Contents:
             return (await self._keys.known([person])).get(person)
         except KeyDestroyed:
             return None
+        except SealBroken:
+            self._altered(None)
+            return None
 
     def _content(self, entry: Document, keys: dict[str, SubjectKey]) -> Content | None:
         about = entry.get("about", {})
@@ -164,8 +177,21 @@ class Contents:
         key = keys.get(person) if person else self._keys.nobody()
         if key is None or "sealed" not in about:
             return None
-        committed = key.open(about["sealed"], entry["commitment"])
-        return Content(from_json(committed_in(committed)[1]), committed, key.nonce(entry["eventId"]))
+        bound, nonce = entry["commitment"], key.nonce(entry["eventId"])
+        try:
+            committed = key.open(about["sealed"], bound)
+        except SealBroken:
+            committed = None
+        # One who has the keys can seal what was never committed to.
+        if committed is None or not ("unprovable" in about or hmac.compare_digest(commitment(nonce, committed), bound)):
+            self._altered(entry["_id"])
+            return None
+        return Content(from_json(committed_in(committed)[1]), committed, nonce)
+
+
+def _tell(entry: int | None) -> None:
+    metrics.altered.inc()
+    log.error("content_altered", entry=entry)
 
 
 def _holder(entry: Document) -> str | None:

@@ -29,6 +29,9 @@ witnesses_behind = Gauge(
     "hulpketen_audit_witnesses_behind", "Those of them that have not vouched for a day, though the trail grew."
 )
 cosigned = Gauge("hulpketen_audit_cosigned_entries", "Entries of the largest tree that an organisation vouches for.")
+altered = Counter(
+    "hulpketen_audit_contents_altered", "Times that a content was asked for which is not what was sealed for its entry."
+)
 forks = Counter(
     "hulpketen_audit_forks", "Checkpoints that partners sent which are signed by this log and have another root."
 )

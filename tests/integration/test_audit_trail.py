@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hulpketen_contracts import CaseClosed, OrganisationChanged, PersonErased, PersonMerged, ProcessingLogged
 
-from services.audit import store
+from services.audit import metrics, store
 from services.audit.contents import Contents
 from services.audit.domain.entry import Document, read
 from services.audit.events import Writer
@@ -294,6 +294,32 @@ async def test_with_the_key_goes_the_content_and_who_held_the_key_open_lets_go_o
     assert [content is None for content in await Contents(subject_keys(database)).open(before)] == [True, False, False]
     assert await one.handle([record(erased)]) == []
     assert "about" not in (await trail(database))[-1]
+
+
+async def test_a_content_that_was_altered_is_shown_to_nobody_and_takes_nobody_the_others(database: Database) -> None:
+    persons = [a_person() for _ in range(4)]
+    await writer(database).handle([record(person) for person in persons])
+    entries = await trail(database)
+    key = (await subject_keys(database).known([persons[1]]))[persons[1]]
+    entries[0]["about"]["sealed"] = entries[1]["about"]["sealed"]
+    entries[1]["about"]["sealed"] = key.seal(b"\0{}", entries[1]["commitment"])  # with the right key
+    await database["person_keys"].update_one({"_id": persons[2]}, {"$set": {"key": b"another"}})
+    told: list[int | None] = []
+    contents = await Contents(subject_keys(database), told.append).open(entries)
+    assert [content and content.data["person"] for content in contents] == [None, None, None, persons[3]]
+    assert told == [None, 0, 1]
+
+
+async def test_operations_is_told_of_a_content_that_was_altered(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    await writer(database).handle([record(a_person())])
+    (entry,) = await trail(database)
+    entry["about"]["sealed"] += b"more"
+    before = metrics.altered._value.get()
+    assert await Contents(subject_keys(database)).open([entry]) == [None]
+    assert metrics.altered._value.get() == before + 1
+    assert "content_altered" in caplog.text
 
 
 async def test_an_entry_of_before_contents_were_kept_has_none(database: Database) -> None:
