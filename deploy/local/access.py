@@ -17,13 +17,14 @@ _PROFESSIONAL = (
     "persons:read persons:write cases:read cases:write referrals:read referrals:write choices:confirm feed:read"
     " directory:read"
 )
-# Every organisation reads its feed, and may look after the trail.
+# Every organisation reads its feed and may look after the trail; who keeps or oversees it vouches for nothing.
 _OF_ALL = "trail:read"
+_WITNESS = f"{_OF_ALL} trail:vouch"
 SCOPES: Mapping[str, str] = {
-    "sender": f"signals:write signals:read feed:read {_OF_ALL}",
+    "sender": f"signals:write signals:read feed:read {_WITNESS}",
     "professional": f"{_PROFESSIONAL} {_OF_ALL}",
-    "coordinator": f"{_PROFESSIONAL} directory:write {_OF_ALL}",
-    "partner": f"referrals:read referrals:answer persons:read feed:read directory:read {_OF_ALL}",
+    "coordinator": f"{_PROFESSIONAL} directory:write {_WITNESS}",
+    "partner": f"referrals:read referrals:answer persons:read feed:read directory:read {_WITNESS}",
     "operations": f"operations {_OF_ALL}",
     "auditor": f"audit:read processing-log:read {_OF_ALL}",
 }

@@ -66,7 +66,7 @@ class World(NamedTuple):
     checkpoints: CheckpointStore
 
     async def ask(
-        self, method: str, path: str, organisation: str, body: Any = None, scope: str = "trail:read"
+        self, method: str, path: str, organisation: str, body: Any = None, scope: str = "trail:read trail:vouch"
     ) -> Answer:
         headers = {"Authorization": f"Bearer {token(self.issuer, scope, organisation=organisation)}"}
         answer = await self.client.request(method, f"/v1/trail/{path}", json=body, headers=headers)

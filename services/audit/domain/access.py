@@ -49,8 +49,8 @@ TABLE: Mapping[str, Rule] = {
     "vouching": Rule(
         "The key with which one's own organisation vouches, and what it vouches for.",
         "token",
-        ("trail:read",),
-        EMPLOYEES,
+        ("trail:vouch",),
+        frozenset({"sender", "partner", "coordinator"}),
         ("PUT /v1/trail/witness-key", "POST /v1/trail/cosignatures"),
     ),
     "witnesses": Rule(
