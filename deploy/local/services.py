@@ -103,6 +103,7 @@ def _settings(name: str, folder: DataFolder, ports: Mapping[str, int]) -> dict[s
         "notifications": {
             "NOTIFICATIONS_MATCHING_URL": url(ports["matching"]),
             "NOTIFICATIONS_INTAKE_URL": url(ports["intake"]),
+            "NOTIFICATIONS_AUDIT_URL": url(ports["audit"]),
             "NOTIFICATIONS_PUBLIC_URL": url(ports["notifications"]),
             "NOTIFICATIONS_CLIENT_ID": BOARD_CLIENT,
             "NOTIFICATIONS_CLIENT_SECRET": folder.secret(BOARD_CLIENT),

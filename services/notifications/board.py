@@ -51,8 +51,13 @@ class ReleaseIn(RequestModel):
     reason: Code
 
 
-def routes(directory: Directory, readers: Readers, matching: Upstream, intake: Upstream) -> APIRouter:
-    """The page at `/`, and all below `/board`. Every route needs a session, and every POST its CSRF token."""
+def routes(
+    directory: Directory, readers: Readers, matching: Upstream, intake: Upstream, audit: Upstream | None
+) -> APIRouter:
+    """The page at `/`, and all below `/board`. Every route needs a session, and every POST its CSRF token.
+
+    Without `audit` the board gives residents no codes.
+    """
     router = APIRouter(include_in_schema=False)
     page = Environment(autoescape=True).from_string((PAGES / "board.html").read_text("utf-8"))
     assets = {name: (PAGES / name).read_bytes() for name in MEDIA_TYPES}
@@ -80,6 +85,7 @@ def routes(directory: Directory, readers: Readers, matching: Upstream, intake: U
             "actions": ACTIONS,
             "codes": CODES,
             "release": _release(scopes) if reader.whole_file else None,
+            "residentCodes": audit is not None and reader.whole_file and "persons:write" in scopes,
             "texts": TEXTS,
             "names": directory.names(),
         }
@@ -104,7 +110,15 @@ def routes(directory: Directory, readers: Readers, matching: Upstream, intake: U
         path = f"/v1/{kind}/{name}/person/release"
         return await intake.call("POST", path, session.access_token, given.model_dump(), key)
 
+    if audit:
+        _resident_codes(router, audit)
     return router
+
+
+def _resident_codes(router: APIRouter, audit: Upstream) -> None:
+    @router.post("/board/cases/{name}/resident-code", status_code=201)
+    async def resident_code(session: Signed, name: Name) -> Any:
+        return await audit.call("POST", "/v1/resident-codes", session.access_token, {"case": name})
 
 
 def _release(scopes: Collection[str]) -> dict[str, Any] | None:

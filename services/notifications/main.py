@@ -81,6 +81,7 @@ class Parts:
         self.waiting = Waiting(self.directory, self.store, self.feeds, lease, self.service.incarnation.known, now)
         self.matching = Upstream(own.matching_url, own.upstream_timeout_s, transport)
         self.intake = Upstream(own.intake_url, own.upstream_timeout_s, transport)
+        self.audit = Upstream(own.audit_url, own.upstream_timeout_s, transport) if own.audit_url else None
         self._keep_for = timedelta(days=own.feed_days)
         self._schedule()
 
@@ -99,8 +100,10 @@ class Parts:
         service.every("waiting", MEASURE_EVERY_S, self.waiting.look)
         service.every("prune", PRUNE_EVERY_S, self.prune)
         service.every("aliases", EVERY_S, self.aliases.erase)
-        for stop in (self.delivery.close, self.matching.close, self.intake.close):
-            service.on_stop(stop)
+        service.on_stop(self.delivery.close)
+        for upstream in (self.matching, self.intake, self.audit):
+            if upstream:
+                service.on_stop(upstream.close)
 
     async def take(self, records: Sequence[Record]) -> list[DeadLetter]:
         """Apply a batch, but for what is not for this service."""
@@ -116,7 +119,7 @@ class Parts:
 
 
 def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> App:
-    """The application, with its runtime. `transport`: how the issuer, matching and intake are reached."""
+    """The application, with its runtime. `transport`: how the issuer, matching, intake and audit are reached."""
     own = settings.notifications
     parts = Parts(settings, transport)
     service, readers = parts.service, Readers(parts.store, parts.directory)
@@ -128,7 +131,7 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
         routers=[
             api.routes(lists, readers),
             api_events.routes(parts.hub, parts.feeds, readers, own, parts.looks),
-            board.routes(parts.directory, readers, parts.matching, parts.intake),
+            board.routes(parts.directory, readers, parts.matching, parts.intake, parts.audit),
         ],
         transport=transport,
     )

@@ -16,7 +16,12 @@ class NotificationsSettings(Section):
         pattern=r"^https?://[^\s?#]+$", description="Where matching is, for the buttons of the board."
     )
     intake_url: str = Field(pattern=r"^https?://[^\s?#]+$", description="Where intake is, for who a referral is about.")
-    upstream_timeout_s: float = Field(10.0, gt=0, le=60, description="How long those two may take to answer.")
+    audit_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s?#]+)?$",
+        description="Where the audit is, for the codes of residents; empty: the board gives none.",
+    )
+    upstream_timeout_s: float = Field(10.0, gt=0, le=60, description="How long any of these may take to answer.")
     public_url: str = Field(
         pattern=r"^https?://[^\s?#]+[^/\s?#]$",
         description="Where browsers reach the board, without a slash at the end.",

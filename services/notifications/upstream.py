@@ -1,4 +1,4 @@
-"""Calls to matching and intake on behalf of who is signed in at the board; their refusals become plain sentences."""
+"""Calls to the other services on behalf of who is signed in at the board; their refusals become plain sentences."""
 
 from __future__ import annotations
 

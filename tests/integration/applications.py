@@ -31,6 +31,7 @@ _OWN: dict[str, dict[str, str]] = {
     "notifications": {
         "matching_url": "http://matching.test",
         "intake_url": "http://intake.test",
+        "audit_url": "http://audit.test",
         "public_url": "http://board.test",
         "client_id": "board",
         "client_secret": "secret",

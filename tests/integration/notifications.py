@@ -59,6 +59,7 @@ def settings(infrastructure: Infrastructure, folder: Path, port: int, database: 
     given["notifications"] = {
         "matching_url": "http://matching.test",
         "intake_url": "http://intake.test",
+        "audit_url": "http://audit.test",
         "public_url": f"http://127.0.0.1:{port}",
         "client_id": CLIENT,
         "client_secret": SECRET,

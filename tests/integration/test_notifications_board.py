@@ -37,8 +37,12 @@ SOMEBODY = {
 }
 
 
+CODE = {"code": "KDRM-7WXQ", "expiresAt": "2026-11-23T16:30:00Z", "page": "https://audit.example/my-data"}
+ANSWERS = {"intake.test": SOMEBODY, "audit.test": CODE}
+
+
 class Neighbours:
-    """Matching and intake: they keep what they were asked, and answer with `status`."""
+    """Matching, intake and audit: they keep what they were asked, and answer with `status`."""
 
     def __init__(self) -> None:
         self.asked: list[httpx.Request] = []
@@ -52,7 +56,7 @@ class Neighbours:
         if self.status >= 400:
             problem = {"title": "secret", "detail": "J. Verzonnen", "allowed": ["start"]}
             return httpx.Response(self.status, json=problem)
-        return httpx.Response(200, json=SOMEBODY if request.url.host == "intake.test" else {})
+        return httpx.Response(200, json=ANSWERS.get(request.url.host, {}))
 
 
 async def sign_in(service: Notifications, role: str, organisation: str) -> httpx.AsyncClient:
@@ -79,10 +83,12 @@ async def csrf(client: httpx.AsyncClient) -> str:
 
 
 @asynccontextmanager
-async def a_board(infrastructure: Infrastructure, folder: Path) -> AsyncIterator[tuple[Notifications, Neighbours]]:
-    """A service with a referral from the municipality to the volunteers."""
+async def a_board(
+    infrastructure: Infrastructure, folder: Path, **own: Any
+) -> AsyncIterator[tuple[Notifications, Neighbours]]:
+    """A service with a referral from the municipality to the volunteers; `own`: settings of its own."""
     neighbours = Neighbours()
-    async with running(infrastructure, folder, outside=neighbours) as service:
+    async with running(infrastructure, folder, outside=neighbours, **own) as service:
         for name in ("gemeente-assen", "maatjes"):
             await service.organisation(name)
         await service.publish(case(), FILE)
@@ -290,6 +296,58 @@ async def test_a_release_needs_the_csrf_token_a_reason_and_the_role(
         partner = await sign_in(service, "partner", "maatjes")
         assert (await partner.get("/board/me")).json()["release"] is None
         await partner.aclose()
+
+
+async def test_a_professional_gets_a_code_for_the_resident_of_a_case(
+    stack_infra: Infrastructure, tmp_path: Path
+) -> None:
+    path = f"/board/cases/{CASE}/resident-code"
+    async with a_board(stack_infra, tmp_path) as (service, neighbours):
+        client = await sign_in(service, "coordinator", "gemeente-assen")
+        assert (await client.get("/board/me")).json()["residentCodes"]
+        assert (await client.post(path, json={})).status_code == 403
+        assert neighbours.asked == []
+        allowed = {"X-CSRF-Token": await csrf(client)}
+        given = await client.post(path, json={}, headers=allowed)
+        assert (given.status_code, given.json(), given.headers["cache-control"]) == (201, CODE, "no-store")
+        (asked,) = neighbours.asked
+        assert (str(asked.url), json.loads(asked.content)) == ("http://audit.test/v1/resident-codes", {"case": CASE})
+        assert asked.headers["authorization"] == f"Bearer {service.issuer.token_answer['access_token']}"
+        neighbours.status = 404
+        refused = await client.post(path, json={}, headers=allowed)
+        assert (refused.status_code, refused.json()["detail"]) == (404, "Dit is niet (meer) te vinden.")
+        await client.aclose()
+        partner = await sign_in(service, "partner", "maatjes")
+        assert not (await partner.get("/board/me")).json()["residentCodes"]
+        await partner.aclose()
+    async with a_board(stack_infra, tmp_path / "bare", audit_url="") as (service, neighbours):
+        client = await sign_in(service, "coordinator", "gemeente-assen")
+        assert not (await client.get("/board/me")).json()["residentCodes"]
+        allowed = {"X-CSRF-Token": await csrf(client)}
+        assert (await client.post(path, json={}, headers=allowed)).status_code == 404
+        assert neighbours.asked == []
+        await client.aclose()
+
+
+@browser_test
+@pytest.mark.browser
+async def test_the_code_for_a_resident_is_on_the_page_as_long_as_its_dialog(
+    stack_infra: Infrastructure, tmp_path: Path
+) -> None:
+    async with chromium() as browser, a_board(stack_infra, tmp_path) as (service, neighbours):
+        page = await a_page(browser, service, "coordinator", "gemeente-assen")
+        await page.locator("#cases li").first.get_by_role("button", name="Code voor de inwoner").click()
+        dialog = page.locator("#code")
+        await expect(dialog).to_contain_text(CODE["code"])
+        await expect(dialog).to_contain_text(CODE["page"])
+        await expect(dialog).to_contain_text("alleen aan de inwoner zelf")
+        await dialog.get_by_role("button", name="Sluiten").click()
+        await expect(dialog).to_be_hidden()
+        assert CODE["code"] not in await page.content()
+
+        neighbours.status = 404
+        await page.locator("#cases li").first.get_by_role("button", name="Code voor de inwoner").click()
+        await expect(page.get_by_role("alert")).to_contain_text("niet (meer) te vinden")
 
 
 @browser_test

@@ -140,7 +140,7 @@ def test_a_service_reaches_what_its_settings_point_at_and_nothing_else(world: Wo
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_is_reached_by_the_proxy_by_prometheus_and_by_the_board(world: World, service: str) -> None:
     callers = {name for name in world.pods if world.may(name, service, 8080)}
-    board = {"notifications"} if service in ("intake", "matching") else set()
+    board = {"notifications"} if service in ("audit", "intake", "matching") else set()
     assert callers - {service} == {"ingress", "prometheus"} | board
 
 

@@ -143,6 +143,17 @@ TEXTS: Mapping[str, Text] = {
     "release.resident-agreed": Text("De inwoner vindt het goed", "The resident agrees"),
     "release.safety-checked": Text("Ik heb nagegaan dat het veilig is", "I have checked that it is safe"),
     "release.legal-duty": Text("De wet verplicht het", "The law demands it"),
+    # A code with which the resident sees their own log
+    "resident-code": Text("Code voor de inwoner", "Code for the resident"),
+    "resident-code.how": Text(
+        "Hiermee ziet de inwoner wat er met zijn of haar gegevens is gedaan. Geef de code alleen aan de inwoner zelf:"
+        " ga na met wie u spreekt. De code werkt één keer.",
+        "With this the resident sees what was done with their data. Give the code to the resident alone: make sure"
+        " whom you are speaking to. It works once.",
+    ),
+    "resident-code.code": Text("Code", "Code"),
+    "resident-code.until": Text("Geldig tot", "Valid until"),
+    "resident-code.page": Text("In te vullen op", "To be entered at"),
     "name": Text("Naam", "Name"),
     "surname": Text("Achternaam", "Surname"),
     "birthDate": Text("Geboortedatum", "Date of birth"),

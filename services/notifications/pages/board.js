@@ -104,6 +104,16 @@ async function who(kind, name) {
   if (!$("#person").open) $("#person").showModal();
 }
 
+// A code for the resident of a case; it is gone from the page when the dialog is closed.
+async function residentCode(name) {
+  const { code, expiresAt, page } = await call(`/board/cases/${name}/resident-code`, {});
+  const until = new Date(expiresAt).toLocaleTimeString("nl-NL", { timeStyle: "short" });
+  const dialog = $("#code"), pairs = [["resident-code.code", el("strong", {}, code)], ["resident-code.until", until], ["resident-code.page", new URL(page, location).href]];
+  $(".content", dialog).replaceChildren(el("p", {}, say("resident-code.how")), facts(pairs));
+  dialog.addEventListener("close", () => $(".content", dialog).replaceChildren(), { once: true });
+  dialog.showModal();
+}
+
 function actionsOf(referral) {
   const mine = (role, side, scope) => (referral[side] === me.organisation && me.scopes.includes(scope) ? me.actions[role][referral.status] ?? [] : []);
   return [...mine("receiver", "toOrganisation", "referrals:answer"), ...mine("sender", "fromOrganisation", "referrals:write")];
@@ -138,7 +148,8 @@ function caseCard(one) {
   const proposals = one.status === "open" && one.proposals?.length
     ? el("details", {}, el("summary", {}, say("proposals"), ` (${one.proposals.length})`), el("ul", {}, ...one.proposals.map((each) => proposed(one, each)))) : null;
   return [el("div", { class: "head" }, el("h3", {}, say("case"), ` ${one.case.slice(0, 8)}`), ...badges.filter(Boolean)),
-    facts([["signals", String(one.signals)], ["outcome", one.result]]), flags, proposals, el("div", { class: "actions" }, about("cases", one.case))];
+    facts([["signals", String(one.signals)], ["outcome", one.result]]), flags, proposals,
+    el("div", { class: "actions" }, about("cases", one.case), me.residentCodes ? button("resident-code", () => residentCode(one.case)) : null)];
 }
 
 const KINDS = { referrals: { key: "referral", card: referralCard, held: new Map() }, cases: { key: "case", card: caseCard, held: new Map() } };
