@@ -24,6 +24,7 @@ from tests.conftest import Infrastructure
 from tests.integration.guarded import Guarded, guarded
 from tests.integration.matching import MUNICIPALITY, Matching, running
 from tests.integration.surroundings import Neighbour
+from tests.logs import said
 from tests.unit.matching.made_up import signal
 
 
@@ -92,8 +93,7 @@ async def test_while_the_database_takes_no_writes_nothing_is_taken_and_nothing_i
             await intake.publish(event, f"signal-{event.signal}")
         await until(lambda: not checks()["database"])
         assert (refused.status_code, "Retry-After" in refused.headers) == (503, True)
-        said: list[dict[str, Any]] = [r.fields for r in caplog.records if r.msg == "database_takes_no_writes"]  # type: ignore[attr-defined]
-        assert said[0]["codes"] == [371]
+        assert said(caplog, "database_takes_no_writes")[0]["codes"] == [371]
         assert (await put()).status_code == 503
         assert not checks()["database"]
     finally:

@@ -23,6 +23,7 @@ from services.chassis.settings import KeysSettings, MongoSettings
 from services.intake.main import build
 from tests.conftest import Infrastructure
 from tests.integration.intake import running, settings
+from tests.logs import said
 from tests.unit.chassis.conftest import Clock
 from tests.unit.chassis.issuer import TestIssuer
 from tests.unit.chassis.kms import FakeKms, azure_settings, serving, vault_settings
@@ -163,7 +164,7 @@ async def test_a_master_key_of_another_kms_is_refused_and_not_replaced(
         with pytest.raises(KmsRefused), caplog.at_level(logging.ERROR):
             await provider.prepare()
         await provider.close()
-    assert [line.message for line in caplog.records] == ["keys_broken"]
+    assert len(said(caplog, "keys_broken")) == 1
     assert await database["keys"].count_documents({}) == 1
 
 

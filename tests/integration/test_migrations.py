@@ -40,6 +40,7 @@ from tests.conftest import Infrastructure
 from tests.integration import migrating
 from tests.integration.matching import settings
 from tests.integration.surroundings import ready
+from tests.logs import said
 
 DOCUMENTS = 55
 SOON = timedelta(seconds=1)
@@ -165,12 +166,11 @@ async def test_a_service_does_not_begin_on_a_newer_database(
     runtime: Service = build(settings(stack_infra, tmp_path, database.name)).state.runtime
     await runtime.start()
     async with asyncio.timeout(30):
-        while not caplog.records:
+        while not said(caplog, "not_ready"):
             await asyncio.sleep(0.01)
     await runtime.stop()
-    (line,) = caplog.records
-    fields: dict[str, str] = line.fields  # type: ignore[attr-defined]
-    assert (line.msg, set(fields)) == ("not_ready", {"what", "todo"})
+    (fields,) = said(caplog, "not_ready")
+    assert set(fields) == {"what", "todo"}
     assert "of version 99, and this program knows up to 1" in fields["what"]
     assert not runtime.checks()["database"]
     assert await database.list_collection_names() == ["schema"]
@@ -186,9 +186,9 @@ async def test_a_service_that_may_not_migrate_waits_until_somebody_did(
     await runtime.start()
     try:
         async with asyncio.timeout(30):
-            while not caplog.records:
+            while not said(caplog, "not_ready"):
                 await asyncio.sleep(0.01)
-        assert "hulpketen migrate" in caplog.records[0].fields["todo"]  # type: ignore[attr-defined]
+        assert "hulpketen migrate" in said(caplog, "not_ready")[0]["todo"]
         assert not runtime.checks()["database"]
         done = await command(stack_infra, database, "--service", "matching")
         assert done.stdout == f"matching: version 1; indexes: {len(MATCHING.indexes)} made\n"
@@ -223,10 +223,10 @@ async def test_the_command_names_indexes_of_no_list_and_drops_them_when_told(
 
 async def test_the_command_says_in_one_line_what_is_wrong(stack_infra: Infrastructure, database: Database) -> None:
     await database["schema"].insert_one({"_id": "schema", "version": 99})
-    for arguments, said in ((["--service", "audit"], "audit: the database "), ([], "MONGO_URI is set: say with")):
+    for arguments, begins in ((["--service", "audit"], "audit: the database "), ([], "MONGO_URI is set: say with")):
         done = await command(stack_infra, database, *arguments)
         assert (type(done.exception), done.stdout) == (StackError, "")
-        assert str(done.exception).startswith(said)
+        assert str(done.exception).startswith(begins)
 
 
 async def test_another_time_of_expiry_is_taken_over_and_other_options_are_not_without_being_told(

@@ -23,6 +23,7 @@ from services.matching.main import build
 from tests.conftest import Infrastructure
 from tests.integration.matching import settings
 from tests.integration.surroundings import ready
+from tests.logs import said
 
 
 @pytest.mark.embedded("it needs a broker without topics, and makes them")
@@ -37,12 +38,12 @@ async def test_topics_that_are_missing_are_named_and_waited_for(
         caplog.set_level("INFO", "services")
         await runtime.start()
         async with asyncio.timeout(30):
-            while not _said(caplog):
+            while not said(caplog, "not_ready"):
                 await asyncio.sleep(0.05)
         assert runtime.checks() == {"database": True, "broker": False, "consumer": False}
-        what, todo = _said(caplog)[0]
-        assert "topic cases" in what or "topic signals" in what
-        assert "hulpketen topics apply" in todo
+        line = said(caplog, "not_ready")[0]
+        assert "topic cases" in line["what"] or "topic signals" in line["what"]
+        assert "hulpketen topics apply" in line["todo"]
         admin = KafkaAdmin(kafka)
         await admin.make_topics(["signals", "cases", "directory", "processing-log", "checkpoints"])
         await admin.close()
@@ -106,8 +107,3 @@ def _name() -> str:
 def _service(address: str, folder: Path) -> Service:
     runtime: Service = build(settings(_Around("127.0.0.1:1", address), folder, _name())).state.runtime
     return runtime
-
-
-def _said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
-    found = [getattr(record, "fields", {}) for record in caplog.records if record.msg == "not_ready"]
-    return [(fields["what"], fields["todo"]) for fields in found]

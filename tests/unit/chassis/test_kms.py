@@ -14,6 +14,7 @@ from services.chassis.keys import SealBroken, new_key
 from services.chassis.kms import AzureKms, Bound, Kms, KmsRefused, KmsUnavailable, VaultKms
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.settings import KeysSettings
+from tests.logs import said
 from tests.unit.chassis.conftest import Clock
 from tests.unit.chassis.kms import CLIENT, TENANT, TOKEN, FakeKms, azure_settings, serving, vault_settings
 
@@ -63,10 +64,9 @@ async def test_a_refusal_is_said_in_one_line_and_asks_to_try_again(
         await kms.wrap([Bound(new_key(), "master/1")])
     assert isinstance(error.value, StoreUnavailable)
     assert isinstance(error.value, KmsRefused) == refused
-    (line,) = caplog.records
-    assert line.message == ("kms_refused" if refused else "kms_away")
-    assert line.__dict__["fields"]["status"] == status
-    assert "permission denied" not in str(line.__dict__["fields"])
+    (line,) = said(caplog, "kms_refused" if refused else "kms_away")
+    assert line["status"] == status
+    assert "permission denied" not in str(line)
     server.status = 0
     assert await kms.wrap([Bound(new_key(), "master/1")])
 

@@ -11,6 +11,7 @@ from pymongo.errors import OperationFailure
 
 from services.chassis.pipeline.errors import StoreUnavailable
 from services.chassis.preflight import MOST_APART, SAY_AGAIN_S, NotReady, Reasons, check_clock, until_done
+from tests.logs import said
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -23,10 +24,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.at
-
-
-def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, dict[str, str]]]:
-    return [(str(record.msg), getattr(record, "fields", {})) for record in caplog.records]
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +39,7 @@ def test_a_reason_is_said_once_a_minute_and_another_at_once(caplog: pytest.LogCa
     reasons.say(NotReady("the topic signals is missing", "make it"))
     clock.at = SAY_AGAIN_S
     reasons.say(NotReady("the topic signals is missing", "make it"))
-    assert [fields["what"] for _, fields in said(caplog)] == [
+    assert [fields["what"] for fields in said(caplog, "not_ready")] == [
         "the topic cases is missing",
         "the topic signals is missing",
         "the topic signals is missing",
@@ -53,8 +50,7 @@ def test_a_database_that_refuses_the_user_is_said_without_the_password(caplog: p
     reasons = Reasons()
     reasons.say(OperationFailure("user hunter2 failed", 18))
     reasons.say(OperationFailure("not allowed", 13))
-    (first, wrong), (second, refused) = said(caplog)
-    assert (first, second) == ("not_ready", "not_ready")
+    wrong, refused = said(caplog, "not_ready")
     assert "password in MONGO_URI" in wrong["what"]
     assert "wants to do" in refused["what"]
     assert "hunter2" not in json.dumps([wrong, refused])
@@ -62,7 +58,7 @@ def test_a_database_that_refuses_the_user_is_said_without_the_password(caplog: p
 
 def test_a_file_that_cannot_be_written_is_named(caplog: pytest.LogCaptureFixture) -> None:
     Reasons().say(PermissionError(13, "Permission denied", "/keys/intake.json"))
-    assert said(caplog)[0][1]["what"] == "/keys/intake.json: Permission denied"
+    assert said(caplog, "not_ready")[0]["what"] == "/keys/intake.json: Permission denied"
 
 
 def test_clocks_may_differ_by_seconds_and_not_by_minutes() -> None:

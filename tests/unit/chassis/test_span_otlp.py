@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import socket
 import ssl
 import threading
@@ -27,6 +26,7 @@ from pydantic import SecretStr
 from services.chassis import telemetry
 from services.chassis.settings import TelemetrySettings
 from services.chassis.spans import SpanQueue
+from tests.logs import said
 from tests.otlp import Receiver, receiving
 from tests.unit.chassis.test_telemetry import SAMPLED, TRACE, start
 
@@ -91,9 +91,7 @@ def test_what_a_collector_refuses_is_counted_and_said_once(
 
     assert len(receiver.spans) == 1
     assert counted("dropped") == dropped + 3
-    lines = [(each.levelno, each.message, getattr(each, "fields", None)) for each in caplog.records]
-    assert (logging.WARNING, "spans_not_taken", {"spans": 1, "outcome": "401"}) in lines
-    assert [message for _, message, _ in lines].count("spans_not_taken") == 1
+    assert said(caplog, "spans_not_taken") == [{"spans": 1, "outcome": "401"}]
     assert all("opentelemetry" not in each.name for each in caplog.records)
 
 
@@ -140,8 +138,8 @@ def test_only_a_collector_with_a_certificate_of_the_given_authority_gets_spans(
         telemetry.flush()
         assert len(receiver.spans) == 1
         telemetry.shutdown()
-    (line,) = [each for each in caplog.records if each.message == "spans_not_taken"]
-    assert line.__dict__["fields"]["outcome"] == "SSLError"
+    (line,) = said(caplog, "spans_not_taken")
+    assert line["outcome"] == "SSLError"
 
 
 class Stuck(SpanExporter):
