@@ -76,11 +76,13 @@ def _show(stack: LocalStack, out: Console) -> None:
     pages = Table("page", "address", title="The chain runs", title_justify="left")
     pages.add_row("start, logins, messages", at["issuer"])
     pages.add_row("financial test (residents)", f"{at['intake']}/test")
-    pages.add_row("board (partners)", at["notifications"])
+    pages.add_row("own data (residents)", f"{at['audit']}/my-data")
+    pages.add_row("board (municipality, partners)", at["notifications"])
+    pages.add_row("trail (auditors)", at["audit"])
     for name in ports.SERVICES:
         pages.add_row(f"API of {name}", f"{at[name]}/v1")
     pages.add_row("broker, database", f"{at['kafka']}, {ports.HOST}:{stack.ports['database']}")
-    logins = Table("role", "sample login (choose it on the board's login page)", title="Logins", title_justify="left")
+    logins = Table("role", "sample login (choose it on the login page)", title="Logins", title_justify="left")
     for role in SCOPES:
         logins.add_row(role, login_for(role, None, None).label)
     out.print(pages, logins)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -74,6 +75,25 @@ def test_it_is_checked_with_its_own_keys_where_no_others_are_known_and_that_is_s
     checked = check_bundle(write(tmp_path))
     assert checked.own_keys
     assert str(checked.keys) == str(KEYS)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("nonsense", "line 3 of the keys is none: <name>"),
+        (str(SIGNER.key).replace("+", "+0", 1), "line 3 of the keys is none: <name>"),
+        (
+            str(SIGNER.key).replace("example", "exemple"),
+            "line 3 of the keys: the id in the key is not that of its name",
+        ),
+        (str(WITNESS.key)[:-8], "line 3 of the keys: a public key has 26 bytes instead of 32"),
+    ],
+)
+def test_a_line_that_is_no_key_is_named(line: str, said: str) -> None:
+    text = f"# ours\n{SIGNER.key}\n"
+    assert str(Keys.parse(f"{text}\n{WITNESS.key}\n")) == str(KEYS)
+    with pytest.raises(Malformed, match=re.escape(said)):
+        Keys.parse(f"{text}{line}\n")
 
 
 def test_it_must_go_on_from_what_one_kept_oneself(tmp_path: Path) -> None:

@@ -13,6 +13,10 @@ class Malformed(TrailError):
     """It is not in the form that it should have."""
 
 
+class NoSuchKey(Malformed):
+    """It is no key of this kind: of another, or none at all."""
+
+
 class UnknownKey(TrailError):
     """No signature on it is by a key that is known."""
 

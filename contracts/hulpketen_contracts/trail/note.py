@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple, Self
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from hulpketen_contracts.trail.errors import Malformed, SignatureForged, UnknownKey
+from hulpketen_contracts.trail.errors import Malformed, NoSuchKey, SignatureForged, UnknownKey
 
 MAX_NOTE_BYTES = 256 * 1024
 MAX_SIGNATURES = 1_000
@@ -97,12 +97,12 @@ class VerifierKey:
 
     @classmethod
     def parse(cls, vkey: str) -> Self:
-        """Read a vkey. Raises Malformed, also for a key of another kind."""
+        """Read a vkey. Raises NoSuchKey where it is none, or of another kind; Malformed where it was mistyped."""
         name, _, rest = vkey.strip().partition("+")
         key_id, _, encoded = rest.partition("+")
         typed = _bytes(encoded) if _key_id(key_id) else b""
         if typed[:1] != bytes([cls.ALGORITHM]):
-            raise Malformed(f"not a key of this kind: <name>+<id>+<base64 of {cls.ALGORITHM:#04x} and 32 bytes>")
+            raise NoSuchKey(f"not a key of this kind: <name>+<id>+<base64 of {cls.ALGORITHM:#04x} and 32 bytes>")
         key = cls(name, typed[1:])
         if key.id.hex() != key_id:
             raise Malformed("the id in the key is not that of its name and its bytes")

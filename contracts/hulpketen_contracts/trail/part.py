@@ -10,7 +10,7 @@ from typing import Self
 
 from hulpketen_contracts.trail.checkpoint import Checkpoint, open_checkpoint
 from hulpketen_contracts.trail.cosignature import Cosigned, CosignerKey, cosignatures
-from hulpketen_contracts.trail.errors import Malformed, UnknownKey
+from hulpketen_contracts.trail.errors import Malformed, NoSuchKey, UnknownKey
 from hulpketen_contracts.trail.leaf import Leaf
 from hulpketen_contracts.trail.note import VerifierKey
 from hulpketen_contracts.trail.verify import Read, TreeCheck, check_goes_on
@@ -26,18 +26,24 @@ class Keys:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a vkey a line; lines that are empty or begin with # are passed over. Raises Malformed."""
-        trail: list[VerifierKey] = []
-        witnesses: list[CosignerKey] = []
-        for line in text.splitlines():
-            if line.strip() and not line.startswith("#"):
-                try:
-                    trail.append(VerifierKey.parse(line))
-                except Malformed:
-                    witnesses.append(CosignerKey.parse(line))
-        return cls(trail, witnesses)
+        lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        keys = [_key(number, line) for number, line in lines if not line.startswith("#")]
+        witnesses = [key for key in keys if isinstance(key, CosignerKey)]
+        return cls([key for key in keys if not isinstance(key, CosignerKey)], witnesses)
 
     def __str__(self) -> str:
         return "".join([f"{key}\n" for key in (*self.trail, *self.witnesses)])
+
+
+def _key(number: int, line: str) -> VerifierKey:
+    try:
+        for kind in (VerifierKey, CosignerKey):
+            with suppress(NoSuchKey):
+                return kind.parse(line)
+    except Malformed as error:
+        raise Malformed(f"line {number} of the keys: {error}") from None
+    form = "<name>+<id>+<base64 of 0x01 (a trail) or 0x04 (a witness), and of 32 bytes>"
+    raise Malformed(f"line {number} of the keys is none: {form}")
 
 
 @dataclass(frozen=True, slots=True)
