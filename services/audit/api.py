@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request
 from hulpketen_contracts import AccessLogged
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -179,7 +179,17 @@ class _Place:
         self.per_page = per_page
 
 
+def _nothing_unknown(request: Request) -> None:
+    """Where a misspelt filter were passed over, more would be answered than was asked for. Raises Problem 400."""
+    operation = request.app.openapi()["paths"][request.scope["route"].path]["get"]
+    known = [each["name"] for each in operation["parameters"] if each["in"] == "query"]
+    if not set(known).issuperset(request.query_params):
+        detail = f"What can be asked for here is {', '.join(known)}."
+        raise Problem(400, detail, type="invalid", errors=[FieldError("", "extra-forbidden", detail, "query")])
+
+
 def period(
+    _: Annotated[None, Depends(_nothing_unknown)],
     since: Annotated[AwareDatetime | None, Query(alias="from", ge=EARLIEST, le=LATEST)] = None,
     until: Annotated[AwareDatetime | None, Query(alias="to", ge=EARLIEST, le=LATEST)] = None,
 ) -> Period:

@@ -297,6 +297,16 @@ async def test_a_period_needs_both_ends_and_no_more_looks_than_are_gone_through(
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "too-many")
 
 
+@pytest.mark.parametrize("path", ["/v1/entries", "/v1/entries/export", "/v1/unusual-access"])
+async def test_a_misspelt_filter_is_refused_and_not_passed_over(auditor: Auditor, path: str) -> None:
+    asked = PERIOD | {"organization": "fonds"} | ({"format": "json"} if path.endswith("export") else {})
+    answer = await auditor.client.get(path, params=asked)
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["in"], error["code"]) == (400, "query", "extra-forbidden")
+    assert "from, to" in error["message"]
+    assert "organization" not in answer.text
+
+
 async def test_what_could_not_be_logged_is_not_shown(auditor: Auditor, chain: Chain) -> None:
     await chain.look("fonds", [a_person()])
     auditor.log_answers = False
