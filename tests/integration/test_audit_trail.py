@@ -17,6 +17,7 @@ from services.audit.contents import Contents
 from services.audit.domain.entry import Document, read
 from services.audit.events import Writer
 from services.audit.store import TrailBroken, TrailStore
+from services.chassis.keys import SealBroken
 from services.chassis.pipeline.errors import LeaseLost, StoreUnavailable
 from services.chassis.pipeline.model import Record
 from tests.conftest import Infrastructure
@@ -308,6 +309,23 @@ async def test_a_content_that_was_altered_is_shown_to_nobody_and_takes_nobody_th
     contents = await Contents(subject_keys(database), told.append).open(entries)
     assert [content and content.data["person"] for content in contents] == [None, None, None, persons[3]]
     assert told == [None, 0, 1]
+
+
+async def test_what_comes_of_a_person_whose_key_was_altered_waits_until_the_key_is_back(database: Database) -> None:
+    person, other = a_person(), a_person()
+    await writer(database).handle([record(person)])
+    keys = database["person_keys"]
+    before = await keys.find_one_and_update({"_id": person}, {"$set": {"key": b"another"}})
+    waiting = [record(other), record(person)]
+    one = writer(database)
+    for _ in range(2):
+        with pytest.raises(SealBroken):
+            await one.handle(waiting)
+    assert len(await trail(database)) == 1
+    await keys.replace_one({"_id": person}, before)
+    assert await one.handle(waiting) == []
+    contents = await Contents(subject_keys(database)).open(await trail(database))
+    assert [content and content.data["person"] for content in contents] == [person, other, person]
 
 
 async def test_operations_is_told_of_a_content_that_was_altered(
